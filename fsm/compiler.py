@@ -1,0 +1,495 @@
+"""From a machine's file to a `Machine`: names, types and expressions checked and compiled.
+
+What is wrong with the meaning of a file is found here, with file, line and column: undeclared
+names, type errors, a row to a state that is not there. What is legal but unsound (a state without
+a way out) is found by `check`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from . import dispatch
+from .composite import BUILTIN, Map, Optional, Record, parse_type
+from .document import Document, Path, read
+from .errors import SpecError
+from .expression import Binding, Expression, Function, Scope, compile_expression
+from .inference import BOOL, LITERAL, assignable
+from .machine import (
+    REQUIRED,
+    Assignment,
+    Effect,
+    Event,
+    Field,
+    Invariant,
+    Library,
+    Machine,
+    Parameter,
+    Rejection,
+    Row,
+    State,
+    Step,
+    Timer,
+)
+from .moments import DURATION, parse_duration
+from .spec import (
+    ANY,
+    SAME,
+    CreateSpec,
+    EffectSpec,
+    EventSpec,
+    MachineSpec,
+    RejectionSpec,
+    Requirement,
+    RowSpec,
+    StateSpec,
+    TimerSpec,
+    model,
+)
+from .types import TEXT, StatetapeError, Type
+
+RESERVED = frozenset({"now", "height", "key", "state", "old", "true", "false", "none", "null"})
+_SIGNATURE = re.compile(r"\s*(.*?)\s*->\s*(.*?)\s*\Z", re.DOTALL)
+_TARGET = re.compile(r"([A-Za-z][A-Za-z0-9_]*)(?:\[(.+)\])?\Z", re.DOTALL)
+
+
+class _NoFunctions:
+    """The library of a machine that names none."""
+
+    functions: Mapping[str, Callable[..., Any]] = MappingProxyType({})
+    types: Mapping[str, Type] = MappingProxyType({})
+    digest = ""
+
+
+def no_library(module: str) -> Library:
+    """Refuse every module: the library finder of a reader that knows no systems."""
+    raise SpecError(f"no functions module {module!r} is known here")
+
+
+def load(text: str, file: str, library: Callable[[str], Library] = no_library) -> Machine:
+    """Return the machine that `text` describes.
+
+    `file` is the name in error places; `library` finds the functions module that the file names
+    and raises SpecError for one that it does not know. Raises SpecError with file:line:column.
+    """
+    document = read(text, file)
+    return _Compiler(text, document, model(document), library).compile()
+
+
+class _Compiler:
+    """The compilation of one file."""
+
+    def __init__(
+        self,
+        text: str,
+        document: Document,
+        spec: MachineSpec,
+        library: Callable[[str], Library],
+    ) -> None:
+        self.text = text
+        self.document = document
+        self.spec = spec
+        self.library: Library = _NoFunctions()
+        if spec.functions:
+            try:
+                self.library = library(spec.functions.module)
+            except SpecError as error:
+                place = document.place(("functions", "module"))
+                raise SpecError(error.message, hint=error.hint, place=place) from None
+        self.types: dict[str, Type] = {**BUILTIN, **self.library.types}
+        self.fields: dict[str, Field] = {}
+
+    def place(self, *path: str | int, offset: int = 0) -> str:
+        """Return where a part of the file stands."""
+        return self.document.place(path, offset)
+
+    def compile(self) -> Machine:
+        spec = self.spec
+        self._declare_types()
+        self.constants = Scope(self._constants(), self._functions())
+        for name, text in spec.data.items():
+            self.fields[name] = self._field(name, text)
+        self.scope = self.constants.plus(self._context()).plus(
+            {name: Binding(field.type, "d") for name, field in self.fields.items()}
+        )
+        initial = self._initial()
+        states = {
+            name: self._state(name, part or StateSpec()) for name, part in spec.states.items()
+        }
+        create = self._create(spec.create)
+        events = {
+            name: self._event(name, part or EventSpec()) for name, part in spec.events.items()
+        }
+        self._timer_events(events)
+        built = dispatch.build(states, initial, events.values())
+        return Machine(
+            name=spec.machine,
+            version=spec.version,
+            title=spec.title,
+            chain=spec.chain,
+            text=self.text,
+            digest=_digest(self.text, self.library.digest),
+            functions_digest=self.library.digest,
+            initial=initial,
+            fields=self.fields,
+            states=states,
+            create=create,
+            events=events,
+            table=dispatch.table(built, states),
+            invariants=self._invariants(),
+            rejections={
+                kind: self._rejection(part, ("rejections", kind), self.constants)
+                for kind, part in spec.rejections.items()
+            },
+            codes=spec.codes,
+            defer_max=spec.defer_max,
+            spec=spec,
+            document=self.document,
+        )
+
+    # names
+
+    def _declare_types(self) -> None:
+        for name, fields in self.spec.types.items():
+            self._fresh(name, "types", name, taken=self.types)
+            if isinstance(fields, str):
+                self.types[name] = parse_type(fields, self.types, self.place("types", name))
+                continue
+            members = {
+                member: parse_type(text, self.types, self.place("types", name, member))
+                for member, text in fields.items()
+            }
+            self.types[name] = Record(name, members)
+
+    def _fresh(self, name: str, *path: str, taken: Mapping[str, object]) -> None:
+        if name in RESERVED or name in taken:
+            why = "is a word of the language" if name in RESERVED else "is taken"
+            raise SpecError(f"{name!r} {why}: choose another name", place=self.place(*path))
+
+    def _constants(self) -> dict[str, Binding]:
+        bindings: dict[str, Binding] = {}
+        for name, value in self.spec.constants.items():
+            self._fresh(name, "constants", name, taken={})
+            of: Type = BOOL if isinstance(value, bool) else TEXT
+            of = LITERAL if type(value) is int else of
+            bindings[name] = Binding(of, "constant", value)
+        return bindings
+
+    def _functions(self) -> dict[str, Function]:
+        if not self.spec.functions:
+            return {}
+        return {
+            name: self._function(name, signature)
+            for name, signature in self.spec.functions.signatures.items()
+        }
+
+    def _function(self, name: str, signature: str) -> Function:
+        place = self.place("functions", "signatures", name)
+        call = self.library.functions.get(name)
+        if call is None:
+            known = ", ".join(sorted(self.library.functions)) or "none"
+            raise SpecError(f"no function {name!r} (there are {known})", place=place)
+        match = _SIGNATURE.match(signature)
+        if not match:
+            raise SpecError("a signature is `(TYPE, …) -> TYPE`", place=place)
+        inside = match[1][1:-1] if match[1].startswith("(") else match[1]
+        takes = tuple(parse_type(part, self.types, place) for part in _split(inside))
+        if len(inspect.signature(call).parameters) != len(takes):
+            count = len(inspect.signature(call).parameters)
+            raise SpecError(f"{name} takes {count} values, not {len(takes)}", place=place)
+        return Function(name, takes, parse_type(match[2], self.types, place), call)
+
+    def _context(self) -> dict[str, Binding]:
+        context = {
+            "now": Binding(self.types["time"], "m"),
+            "key": Binding(TEXT, "m"),
+            "state": Binding(TEXT, "m"),
+        }
+        if self.spec.chain:
+            context["height"] = Binding(self.types["epoch"], "m")
+        return context
+
+    def _field(self, name: str, text: str) -> Field:
+        self._fresh(name, "data", name, taken=self.spec.constants)
+        of, default = self._typed(text, ("data", name))
+        if default is REQUIRED:
+            default = of.zero()
+        if default is None and not isinstance(of, Optional):
+            why = f"{of.name} needs a default (or write {of.name}?)"
+            raise SpecError(why, place=self.place("data", name))
+        return Field(name, of, default)
+
+    def _typed(self, text: str, path: Path) -> tuple[Type, Any]:
+        """Return type and default of `TYPE = DEFAULT`; an optional type has the default none."""
+        written, equals, default = text.partition("=")
+        of = parse_type(written, self.types, self.place(*path))
+        if not equals:
+            return of, None if isinstance(of, Optional) else REQUIRED
+        offset = text.index("=") + 1
+        compiled = self._expression(default, path, self.constants, of, offset=offset)
+        try:
+            return of, of.coerce(compiled.call({}, {}, None), str(path[-1]))
+        except (StatetapeError, ArithmeticError, LookupError, TypeError) as error:
+            raise SpecError(f"not a default: {error}", place=self.place(*path)) from None
+
+    # expressions
+
+    def _expression(
+        self,
+        source: str | int | bool,
+        path: Path,
+        scope: Scope,
+        wanted: Type | None = None,
+        offset: int = 0,
+    ) -> Expression:
+        lead = len(source) - len(source.lstrip()) if isinstance(source, str) else 0
+
+        def at(column: int) -> str:
+            return self.place(*path, offset=column + offset + lead)
+
+        compiled = compile_expression(source, scope, at)
+        if wanted is not None and not assignable(wanted, compiled.type):
+            why = f"{compiled.type.name} where {wanted.name} is meant in `{compiled.text}`"
+            raise SpecError(why, place=at(0))
+        return compiled
+
+    def _optional(self, source: Any, path: Path, scope: Scope, wanted: Type) -> Expression | None:
+        return None if source is None else self._expression(source, path, scope, wanted)
+
+    # events
+
+    def _create(self, part: CreateSpec | None) -> Event:
+        if part is not None:
+            return self._body(part, part.event, ("create",))[0]
+        spec = self.spec.data
+        params = tuple(
+            Parameter(name, *self._typed(spec[name], ("data", name))) for name in self.fields
+        )
+        bindings = {param.name: Binding(param.type, "p") for param in params}
+        scope = self.scope.plus(bindings)
+        assignments = tuple(
+            Assignment(field, None, self._expression(name, ("data", name), scope))
+            for name, field in self.fields.items()
+        )
+        return Event("create", params, (), assignments, (), (), "reject")
+
+    def _event(self, name: str, written: EventSpec | None) -> Event:
+        part = written or EventSpec()
+        path: Path = ("events", name)
+        if name == (self.spec.create.event if self.spec.create else "create"):
+            raise SpecError(f"{name!r} is how an instance begins", place=self.place(*path))
+        if not part.go and part.otherwise == "reject":
+            raise SpecError(f"{name!r} has no row under `go`", place=self.place(*path))
+        body, scope = self._body(part, name, path)
+        rows = tuple(
+            self._row(row, index, (*path, "go", index), scope) for index, row in enumerate(part.go)
+        )
+        return Event(
+            name, body.params, body.steps, body.assignments, body.effects, rows, part.otherwise
+        )
+
+    def _body(self, part: EventSpec | CreateSpec, name: str, path: Path) -> tuple[Event, Scope]:
+        """Compile what an event and a creation share; the scope is that of the event's rows."""
+        params = []
+        for param, text in part.params.items():
+            self._fresh(param, *map(str, path), "params", param, taken=self.spec.constants)
+            params.append(Parameter(param, *self._typed(text, (*path, "params", param))))
+        scope = self.scope.plus({param.name: Binding(param.type, "p") for param in params})
+        steps: list[Step] = []
+        for index, requirement in enumerate(part.require):
+            scope = self._require(requirement, (*path, "require", index), scope, steps)
+        assignments = self._assignments(part.set, (*path, "set"), scope)
+        effects = self._effects(part.effects, (*path, "effects"), scope)
+        return Event(name, tuple(params), tuple(steps), assignments, effects, (), "reject"), scope
+
+    def _require(
+        self, requirement: Requirement, path: Path, scope: Scope, steps: list[Step]
+    ) -> Scope:
+        """Compile one step; returns the scope of what follows it."""
+        if requirement.let is not None:
+            for name, source in requirement.let.items():
+                self._fresh(name, *map(str, path), "let", name, taken=self.spec.constants)
+                value = self._expression(source, (*path, "let", name), scope)
+                steps.append(Step(value, None, name))
+                scope = scope.plus({name: Binding(value.type, "p")})
+            return scope
+        test = self._expression(requirement.that or "", (*path, "that"), scope, BOOL)
+        part = requirement.otherwise or RejectionSpec(reason="REFUSED")
+        steps.append(Step(test, self._rejection(part, (*path, "else"), scope), None))
+        narrowed = scope.names.get(test.narrows or "")
+        if narrowed is not None and isinstance(narrowed.type, Optional):
+            sure = Binding(narrowed.type.of, narrowed.where, narrowed.constant)
+            return scope.plus({str(test.narrows): sure})
+        return scope
+
+    def _rejection(self, part: RejectionSpec, path: Path, scope: Scope) -> Rejection:
+        code = part.code
+        if isinstance(code, str):
+            wanted = self.types["int"]
+            return Rejection(
+                part.reason, self._expression(code, (*path, "code"), scope, wanted), part.name
+            )
+        return Rejection(part.reason, code, part.name or self.spec.codes.get(code or 0))
+
+    def _assignments(
+        self, parts: Mapping[str, str | int | bool], path: Path, scope: Scope
+    ) -> tuple[Assignment, ...]:
+        return tuple(
+            self._assignment(target, source, path, scope) for target, source in parts.items()
+        )
+
+    def _assignment(
+        self, target: str, source: str | int | bool, path: Path, scope: Scope
+    ) -> Assignment:
+        place = self.place(*path, target)
+        match = _TARGET.match(target)
+        field = self.fields.get(match[1]) if match else None
+        if match is None or field is None:
+            known = ", ".join(self.fields)
+            raise SpecError(f"no data field {target!r} (there are {known})", place=place)
+        if match[2] is None:
+            value = self._expression(source, (*path, target), scope, field.type)
+            return Assignment(field, None, value)
+        if not isinstance(field.type, Map):
+            raise SpecError(f"{field.type.name} has no items", place=place)
+        key = compile_expression(match[2], scope, lambda _: place)
+        if not assignable(field.type.key, key.type):
+            raise SpecError(f"{key.type.name} is no key of {field.type.name}", place=place)
+        return Assignment(
+            field, key, self._expression(source, (*path, target), scope, field.type.of)
+        )
+
+    def _effects(self, parts: list[EffectSpec], path: Path, scope: Scope) -> tuple[Effect, ...]:
+        return tuple(
+            Effect(
+                part.do,
+                self._optional(part.when, (*path, index, "when"), scope, BOOL),
+                tuple(
+                    (name, self._expression(source, (*path, index, "with", name), scope))
+                    for name, source in part.arguments.items()
+                ),
+            )
+            for index, part in enumerate(parts)
+        )
+
+    def _row(self, part: RowSpec, index: int, path: Path, scope: Scope) -> Row:
+        written = part.source if isinstance(part.source, list) else [part.source]
+        wildcard = ANY in written
+        for name in written:
+            if name != ANY:
+                self._known_state(name, (*path, "from"))
+        if part.to is not None and part.to != SAME:
+            self._known_state(part.to, (*path, "to"))
+        going = [name for name in self.spec.states if not self._final(name)]
+        return Row(
+            sources=tuple(going if wildcard else written),
+            wildcard=wildcard,
+            to=None if part.to == SAME else part.to,
+            same=part.to == SAME,
+            when=self._optional(part.when, (*path, "when"), scope, BOOL),
+            assignments=self._assignments(part.set, (*path, "set"), scope),
+            effects=self._effects(part.effects, (*path, "effects"), scope),
+            index=index,
+        )
+
+    # states
+
+    def _known_state(self, name: str, path: Path) -> None:
+        if name not in self.spec.states:
+            known = ", ".join(self.spec.states)
+            raise SpecError(f"no state {name!r} (there are {known})", place=self.place(*path))
+
+    def _final(self, name: str) -> bool:
+        part = self.spec.states[name]
+        return part is not None and part.final
+
+    def _initial(self) -> str:
+        initial = [name for name, part in self.spec.states.items() if part and part.initial]
+        for name in (ANY, SAME):
+            if name in self.spec.states:
+                raise SpecError(f"{name!r} cannot name a state", place=self.place("states", name))
+        if len(initial) != 1:
+            why = "exactly one state is `initial: true`"
+            raise SpecError(why, place=self.place("states"))
+        return initial[0]
+
+    def _state(self, name: str, written: StateSpec | None) -> State:
+        part = written or StateSpec()
+        path: Path = ("states", name)
+        return State(
+            name=name,
+            final=part.final,
+            retain_us=parse_duration(part.retain) if part.retain else None,
+            timers=tuple(
+                self._timer(timer, spec, (*path, "timers", timer))
+                for timer, spec in sorted(part.timers.items())
+            ),
+            entry=self._effects(part.entry, (*path, "entry"), self.scope),
+        )
+
+    def _timer(self, name: str, part: TimerSpec, path: Path) -> Timer:
+        when = self._optional(part.when, (*path, "when"), self.scope, BOOL)
+        if part.after is not None:
+            after = part.after
+            if isinstance(after, str) and DURATION.match(after):
+                after = parse_duration(after)
+            value = self._expression(after, (*path, "after"), self.scope, self.types["int"])
+            return Timer(name, part.event, "after", value, when)
+        if part.at is not None:
+            value = self._expression(part.at, (*path, "at"), self.scope, self.types["time"])
+            return Timer(name, part.event, "at", value, when)
+        if not self.spec.chain:
+            why = "a timer at a height needs the machine's `chain`"
+            raise SpecError(why, place=self.place(*path, "at_height"))
+        value = self._expression(
+            part.at_height or 0, (*path, "at_height"), self.scope, self.types["epoch"]
+        )
+        return Timer(name, part.event, "height", value, when)
+
+    def _timer_events(self, events: Mapping[str, Event]) -> None:
+        for name, part in self.spec.states.items():
+            for timer, spec in (part.timers if part else {}).items():
+                place = self.place("states", name, "timers", timer, "event")
+                event = events.get(spec.event)
+                if event is None:
+                    raise SpecError(f"no event {spec.event!r}", place=place)
+                missing = [p.name for p in event.params if p.default is REQUIRED]
+                if missing:
+                    why = f"{spec.event!r} needs {missing[0]!r}, and a timer gives no parameters"
+                    raise SpecError(why, place=place)
+
+    def _invariants(self) -> tuple[Invariant, ...]:
+        old = {f"old.{name}": Binding(field.type, "p") for name, field in self.fields.items()}
+        scope = self.scope.plus({**old, "old": Binding(Record("old", {}), "p")})
+        return tuple(
+            Invariant(
+                part.name, self._expression(part.that, ("invariants", index, "that"), scope, BOOL)
+            )
+            for index, part in enumerate(self.spec.invariants)
+        )
+
+
+def _split(text: str) -> list[str]:
+    """Split at the commas that are outside brackets."""
+    parts: list[str] = []
+    depth = 0
+    start = 0
+    for index, char in enumerate(text):
+        depth += (char == "[") - (char == "]")
+        if char == "," and depth == 0:
+            parts.append(text[start:index])
+            start = index + 1
+    return [*parts, text[start:]] if text.strip() else parts
+
+
+def _digest(text: str, functions: str) -> str:
+    """SHA-256 (hex) over the file's bytes and the digest of the functions that it names."""
+    hashed = hashlib.sha256(b"statetape machine\n")
+    hashed.update(text.encode())
+    hashed.update(b"\n" + functions.encode())
+    return hashed.hexdigest()

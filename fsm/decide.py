@@ -1,0 +1,419 @@
+"""Decide: the one function that owns all rules of moving an instance.
+
+Theory of operation. (machine, event, state, data, timers, parameters, moment) in, `Decision` out;
+nothing is changed in place, so a decision may be thrown away. The order is the same for every
+machine, and a refusal names the first step that failed:
+
+  1. the event is declared;                         else `undeclared_event`
+  2. the state is not final;                        else `terminated`
+  3. the parameters fit their types;                else `bad_arguments`
+  4. the state has a row for the event              (an exact row beats `any`);
+                                                    else `otherwise`: reject (`no_transition`),
+                                                    defer or ignore
+  5. `require`, in order;                           else `guard_failed`
+  6. the first row whose `when` holds is taken;     else `no_transition`
+  7. `set` of the event, then of the row, every value computed from the data before;
+                                                    else `evaluation_failed`
+  8. invariants over the data after;                else `invariant_broken`
+  9. effects of the event and the row (data before), then, if a state was entered, its entry
+     effects and timers (data after).
+
+A division by zero, a missing map item or an out-of-range value is `evaluation_failed`. Texts of a
+refusal are the machine's own or ours, never Python's, so a replay on another Python gives the
+same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from .composite import BUILTIN
+from .errors import CallerError, StatetapeError
+from .expression import Expression
+from .machine import REQUIRED, Assignment, Effect, Event, Machine, Rejection, Row
+from .types import Json, ValueInvalid, as_json, json_int
+
+ACCEPTED = "accepted"
+REJECTED = "rejected"
+DEFERRED = "deferred"
+IGNORED = "ignored"
+
+EVALUATION_ERRORS = (ArithmeticError, LookupError, TypeError, ValueError, StatetapeError)
+
+_POINT = {"at": "time", "height": "epoch"}
+"""The type that bounds each kind of deadline."""
+
+Deadline = tuple[str, int]
+"""("at", microseconds) or ("height", height)."""
+
+
+class HeightUnknown(CallerError):
+    """A rule needs the chain's height, and none was observed or given. Nothing was recorded."""
+
+    code = "height-unknown"
+
+
+class Moment:
+    """When and where a decision happens: its only inputs besides state and parameters."""
+
+    __slots__ = ("chain", "follows", "given_height", "key", "now", "state")
+
+    def __init__(
+        self,
+        now: int,
+        height: int | None,
+        key: str,
+        state: str,
+        chain: str | None,
+        *,
+        follows: bool = False,
+    ) -> None:
+        """`follows`: the event is a timer's, or a parked one offered again, not a new command."""
+        self.now = now
+        self.given_height = height
+        self.key = key
+        self.state = state
+        self.chain = chain
+        self.follows = follows
+
+    @property
+    def height(self) -> int:
+        """The chain's height, or HeightUnknown."""
+        if self.given_height is None:
+            hint = f"observe it with `statetape head {self.chain} HEIGHT`, or pass --height"
+            raise HeightUnknown(f"no height of chain {self.chain} is known", hint=hint)
+        return self.given_height
+
+
+class Decision(NamedTuple):
+    """What was decided. JSON members are None where they say nothing.
+
+    `params` are the parameters as an entry stores them; `data` the typed data after; `patch` its
+    JSON merge patch; `timers` the changed deadlines (None for a cancelled one).
+    """
+
+    outcome: str
+    params: Json
+    to: str | None = None
+    data: dict[str, Any] | None = None
+    patch: Json = None
+    timers: dict[str, Deadline | None] | None = None
+    effects: list[Json] | None = None
+    reason: Json = None
+
+
+def decide(
+    machine: Machine,
+    name: str,
+    state: str,
+    data: dict[str, Any],
+    timers: Mapping[str, Any],
+    params: Mapping[str, Any],
+    moment: Moment,
+    firing: str | None = None,
+) -> Decision:
+    """Return what `machine` makes of event `name` in `state` with `data`.
+
+    `timers` holds the instance's armed timers by name; `firing` names the one whose deadline this
+    event is. Raises HeightUnknown where a rule reads a height that nobody gave.
+    """
+    event = machine.events.get(name)
+    if event is None:
+        return _refused(machine, params, "undeclared_event", accepts=machine.accepts(state))
+    if machine.states[state].final:
+        return _refused(machine, params, "terminated")
+    try:
+        typed, stored = bind(event, params)
+    except ValueInvalid as error:
+        return _refused(machine, params, "bad_arguments", detail=str(error))
+    rows = machine.table[state].get(name)
+    if rows is None:
+        return _no_row(machine, event, state, stored)
+    refusal = _require(machine, event, data, typed, moment)
+    if refusal is not None:
+        return Decision(REJECTED, stored, reason=refusal)
+    try:
+        row = _choose(rows, data, typed, moment)
+        if row is None:
+            return _no_row(machine, event, state, stored, rows)
+        after = _assign((event.assignments, row.assignments), data, typed, moment)
+        effects = _effects((event.effects, row.effects), data, typed, moment)
+    except EVALUATION_ERRORS as error:
+        return _failed(machine, stored, error)
+    entered = state if row.same else row.to
+    return _conclude(
+        machine, stored, typed, state, entered, data, after, timers, effects, moment, firing
+    )
+
+
+def create(machine: Machine, params: Mapping[str, Any], moment: Moment) -> Decision:
+    """Return what `machine` makes of the wish to begin an instance."""
+    event = machine.create
+    data = {name: field.default for name, field in machine.fields.items()}
+    try:
+        typed, stored = bind(event, params)
+    except ValueInvalid as error:
+        return _refused(machine, params, "bad_arguments", detail=str(error))
+    refusal = _require(machine, event, data, typed, moment)
+    if refusal is not None:
+        return Decision(REJECTED, stored, reason=refusal)
+    try:
+        after = _assign((event.assignments,), data, typed, moment)
+        effects = _effects((event.effects,), data, typed, moment)
+    except EVALUATION_ERRORS as error:
+        return _failed(machine, stored, error)
+    decision = _conclude(
+        machine, stored, typed, None, machine.initial, data, after, {}, effects, moment, None
+    )
+    if decision.outcome != ACCEPTED:
+        return decision
+    return decision._replace(patch=machine.freeze(decision.data or after))
+
+
+def bind(event: Event, params: Mapping[str, Any]) -> tuple[dict[str, Any], Json]:
+    """Return the typed parameters (defaults filled in) and their stored form (as given).
+
+    Raises ValueInvalid naming the parameter.
+    """
+    typed = {}
+    stored = {}
+    taken = 0
+    for param in event.params:
+        name = param.name
+        if name in params:
+            taken += 1
+            value = param.type.coerce(params[name], name)
+            typed[name] = value
+            if value is not None:
+                stored[name] = value if param.type.plain else param.type.to_json(value)
+        elif param.default is REQUIRED:
+            raise ValueInvalid(f"{event.name} needs {name} ({param.type.name})", place=name)
+        else:
+            typed[name] = param.default
+    if taken != len(params):
+        unknown = min(name for name in params if event.parameter(name) is None)
+        known = ", ".join(param.name for param in event.params) or "none"
+        raise ValueInvalid(f"{event.name} takes no {unknown!r} (it takes {known})", place=unknown)
+    return typed, stored or None
+
+
+def _require(
+    machine: Machine, event: Event, data: dict[str, Any], typed: dict[str, Any], moment: Moment
+) -> Json:
+    """Run the steps of `require`; returns the refusal, or None. Names go into `typed`."""
+    for step in event.steps:
+        try:
+            value = step.expression.call(data, typed, moment)
+        except HeightUnknown:
+            raise
+        except EVALUATION_ERRORS:
+            return _reason(machine, "evaluation_failed", that=step.expression.text)
+        if step.rejection is None:
+            typed[step.name or ""] = value
+        elif not value:
+            return _guard(machine, step.rejection, step.expression, data, typed, moment)
+    return None
+
+
+def _choose(
+    rows: tuple[Row, ...], data: dict[str, Any], typed: dict[str, Any], moment: Moment
+) -> Row | None:
+    for row in rows:
+        if row.when is None or row.when.call(data, typed, moment):
+            return row
+    return None
+
+
+def _assign(
+    groups: tuple[tuple[Assignment, ...], ...],
+    data: dict[str, Any],
+    typed: dict[str, Any],
+    moment: Moment,
+) -> dict[str, Any]:
+    """Return the data after all assignments; `data` itself when there are none."""
+    after = data
+    for assignments in groups:
+        for assignment in assignments:
+            if after is data:
+                after = dict(data)
+            field = assignment.field
+            value = assignment.value.call(data, typed, moment)
+            if assignment.key is None:
+                after[field.name] = field.type.admit(after[field.name], value, field.name)
+            else:
+                key = assignment.key.call(data, typed, moment)
+                changed = {**after[field.name], key: value}
+                after[field.name] = field.type.admit(after[field.name], changed, field.name)
+    return after
+
+
+def _effects(
+    groups: tuple[tuple[Effect, ...], ...],
+    data: dict[str, Any],
+    typed: dict[str, Any],
+    moment: Moment,
+) -> list[Json]:
+    made: list[Json] = []
+    for effects in groups:
+        for effect in effects:
+            if effect.when is not None and not effect.when.call(data, typed, moment):
+                continue
+            said: dict[str, Json] = {"do": effect.do}
+            for name, argument in effect.arguments:
+                value = argument.call(data, typed, moment)
+                if value is not None:
+                    said[name] = argument.type.to_json(value)
+            made.append(said)
+    return made
+
+
+def _conclude(
+    machine: Machine,
+    stored: Json,
+    typed: dict[str, Any],
+    state: str | None,
+    entered: str | None,
+    data: dict[str, Any],
+    after: dict[str, Any],
+    timers: Mapping[str, Any],
+    effects: list[Json],
+    moment: Moment,
+    firing: str | None,
+) -> Decision:
+    """Check the invariants, enter the state, and say what changed."""
+    changes = None
+    try:
+        for invariant in machine.invariants:
+            if not invariant.test.call(after, data, moment):
+                reason = _reason(machine, "invariant_broken", name=invariant.name)
+                return Decision(REJECTED, stored, reason=reason)
+        if entered is not None:
+            target = machine.states[entered]
+            if target.entry:
+                effects = effects + _effects((target.entry,), after, typed, moment)
+            if target.timers or timers:
+                changes = _enter(machine, entered, after, timers, moment, firing)
+        patch = None if after is data else _patch(machine, data, after)
+    except EVALUATION_ERRORS as error:
+        return _failed(machine, stored, error)
+    to = entered if entered != state else None
+    return Decision(ACCEPTED, stored, to, after, patch, changes or None, effects or None)
+
+
+def _patch(machine: Machine, data: dict[str, Any], after: dict[str, Any]) -> Json:
+    patch = {}
+    for name, value in after.items():
+        before = data[name]
+        if before is not value and before != value:
+            patch[name] = machine.fields[name].type.patch(before, value)
+    return patch or None
+
+
+def _enter(
+    machine: Machine,
+    state: str,
+    data: dict[str, Any],
+    timers: Mapping[str, Any],
+    moment: Moment,
+    firing: str | None,
+) -> dict[str, Deadline | None]:
+    """Return the timers that entering `state` arms, moves or cancels.
+
+    What a timer or a re-offered command arms is due in the next instant at the earliest: so no
+    machine can go on for ever within one moment.
+    """
+    changes: dict[str, Deadline | None] = {}
+    wanted: set[str] = set()
+    for timer in machine.states[state].timers:
+        if timer.when is not None and not timer.when.call(data, {}, moment):
+            continue
+        value = timer.value.call(data, {}, moment)
+        kind = "height" if timer.kind == "height" else "at"
+        if timer.kind == "after":
+            value = moment.now + max(value, 1)
+        if moment.follows:
+            value = max(value, (moment.height if kind == "height" else moment.now) + 1)
+        deadline = (kind, BUILTIN[_POINT[kind]].coerce(value, timer.name))
+        wanted.add(timer.name)
+        armed = timers.get(timer.name)
+        if armed is None or timer.name == firing or armed[:2] != deadline:
+            changes[timer.name] = deadline
+    for name in timers:
+        if name not in wanted and name != firing:
+            changes[name] = None
+    return changes
+
+
+def _guard(
+    machine: Machine,
+    rejection: Rejection,
+    test: Expression,
+    data: dict[str, Any],
+    typed: dict[str, Any],
+    moment: Moment,
+) -> Json:
+    """Return the refusal of a failed check: its reason, what had to hold, and what was seen."""
+    saw = {}
+    for label, of, read in test.reads:
+        try:
+            value = read(data, typed, moment)
+        except EVALUATION_ERRORS:
+            continue
+        if value is not None:
+            shown = of.to_json(value)
+            saw[label] = shown if not isinstance(shown, str) else shown[:200]
+    code = rejection.code
+    name = rejection.name
+    if isinstance(code, Expression):
+        code = code.call(data, typed, moment)
+        name = name or machine.codes.get(code)
+    return _reason(
+        machine,
+        "guard_failed",
+        reason=rejection.reason,
+        code=code,
+        name=name,
+        that=test.text,
+        saw=saw or None,
+    )
+
+
+def _reason(machine: Machine, kind: str, **members: Json) -> Json:
+    """Return a refusal; the machine may say what each kind of refusal means in its own codes."""
+    reason: dict[str, Json] = {"kind": kind}
+    said = machine.rejections.get(kind)
+    if said is not None:
+        reason["reason"] = said.reason
+        if isinstance(said.code, int):
+            reason["code"] = json_int(said.code)
+        if said.name:
+            reason["name"] = said.name
+    return reason | {member: value for member, value in members.items() if value is not None}
+
+
+def _refused(machine: Machine, params: Mapping[str, Any], kind: str, **members: Json) -> Decision:
+    stored = as_json(dict(params), "params") if params else None
+    return Decision(REJECTED, stored, reason=_reason(machine, kind, **members))
+
+
+def _failed(machine: Machine, stored: Json, error: BaseException) -> Decision:
+    if isinstance(error, HeightUnknown):
+        raise error
+    detail = str(error) if isinstance(error, StatetapeError) else None
+    return Decision(REJECTED, stored, reason=_reason(machine, "evaluation_failed", detail=detail))
+
+
+def _no_row(
+    machine: Machine, event: Event, state: str, stored: Json, rows: tuple[Row, ...] = ()
+) -> Decision:
+    """The state has no row, or none whose `when` holds."""
+    if not rows and event.otherwise == "defer":
+        return Decision(DEFERRED, stored)
+    if event.otherwise == "ignore":
+        return Decision(IGNORED, stored)
+    needs = [row.when.text for row in rows if row.when] or None
+    reason = _reason(machine, "no_transition", accepts=machine.accepts(state), needs=needs)
+    if not rows:
+        reason["accepted_in"] = machine.accepted_in(event.name)
+    return Decision(REJECTED, stored, reason=reason)

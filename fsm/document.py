@@ -1,0 +1,146 @@
+"""A machine's file: YAML in, plain data and the place of every part out.
+
+Only the YAML that a machine needs: mappings with string or integer keys, lists, and scalars. Only
+`true`, `false`, `null` and decimal integers are not text (so `on`, `no` and `12:30` stay what they
+look like). Anchors, aliases, tags, duplicate keys, several documents, and anything large or deep
+are refused before it is built, so a hostile file costs no more than its own size.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import yaml
+
+from .errors import SpecError
+
+FILE_BYTES_MAX = 56_000
+"""A spec becomes one entry of a tape, and an entry has at most 64 KiB."""
+NODES_MAX = 20_000
+DEPTH_MAX = 40
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Position:
+    """Line and column, both from 1, and whether the scalar there is one line of plain text."""
+
+    line: int
+    column: int
+    plain: bool = True
+
+
+@dataclass(frozen=True)
+class Document:
+    """Plain data of one file, and where each path in it stands."""
+
+    file: str
+    data: Any
+    positions: dict[Path, Position] = field(repr=False)
+
+    def place(self, path: Path, offset: int = 0) -> str:
+        """Return `file:line:column` of `path`; `offset` counts characters within a plain scalar."""
+        line, column = self.position(path, offset)
+        return f"{self.file}:{line}:{column}"
+
+    def position(self, path: Path, offset: int = 0) -> tuple[int, int]:
+        """Return line and column of `path`, or of its nearest ancestor that has a place."""
+        for length in range(len(path), -1, -1):
+            found = self.positions.get(path[:length])
+            if found:
+                shift = offset if length == len(path) and found.plain else 0
+                return found.line, found.column + shift
+        return 1, 1
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML whose only implicit types are true, false, null and decimal integers."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"(?:true|false)\Z"), list("tf"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"(?:null|)\Z"), ["n", ""])
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"-?(?:0|[1-9][0-9]{0,80})\Z"), list("-0123456789")
+)
+
+
+def read(text: str, file: str) -> Document:
+    """Return the document in `text`; `file` is the name that errors give. Raises SpecError."""
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > FILE_BYTES_MAX:
+        why = f"{size} bytes; a machine's file has at most {FILE_BYTES_MAX}"
+        raise SpecError(why, place=f"{file}:1:1")
+    try:
+        _bound(text, file)
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else f"{file}:1:1"
+        raise SpecError(f"not YAML: {error.problem or error.context}", place=place) from None
+    except yaml.YAMLError as error:
+        raise SpecError(f"not YAML: {error}".splitlines()[0], place=f"{file}:1:1") from None
+    positions: dict[Path, Position] = {}
+    if node is None:
+        raise SpecError("the file is empty", place=f"{file}:1:1")
+    return Document(file, _build(node, (), positions, file), positions)
+
+
+def _bound(text: str, file: str) -> None:
+    """Refuse what would cost more than it says, by walking the events without building nodes."""
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
+        mark = event.start_mark
+        place = f"{file}:{mark.line + 1}:{mark.column + 1}"
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise SpecError("anchors and aliases are not part of the language", place=place)
+        if getattr(event, "tag", None):
+            raise SpecError("tags are not part of the language", place=place)
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > DEPTH_MAX:
+            raise SpecError(f"nested deeper than {DEPTH_MAX}", place=place)
+        if count > NODES_MAX:
+            raise SpecError(f"more than {NODES_MAX} parts", place=place)
+
+
+def _build(node: yaml.Node, path: Path, positions: dict[Path, Position], file: str) -> Any:
+    mark = node.start_mark
+    quoted = isinstance(node, yaml.ScalarNode) and node.style in ("'", '"')
+    one_line = node.start_mark.line == node.end_mark.line and getattr(node, "style", None) is None
+    positions[path] = Position(mark.line + 1, mark.column + 1 + quoted, one_line or quoted)
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(item, (*path, i), positions, file) for i, item in enumerate(node.value)]
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, path, positions, file)
+    if node.tag == "tag:yaml.org,2002:int":
+        return int(node.value)
+    if node.tag == "tag:yaml.org,2002:bool":
+        return node.value == "true"
+    return None if node.tag == "tag:yaml.org,2002:null" else node.value
+
+
+def _mapping(
+    node: yaml.MappingNode, path: Path, positions: dict[Path, Position], file: str
+) -> dict[str | int, Any]:
+    built: dict[str | int, Any] = {}
+    for key_node, value_node in node.value:
+        mark = key_node.start_mark
+        place = f"{file}:{mark.line + 1}:{mark.column + 1}"
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise SpecError("a key is one word or number", place=place)
+        key = _build(key_node, path, {}, file)
+        if not isinstance(key, str | int) or isinstance(key, bool):
+            raise SpecError(f"{key_node.value!r} cannot be a key: put it in quotes", place=place)
+        if key in built:
+            raise SpecError(f"{key!r} stands here twice", place=place)
+        built[key] = _build(value_node, (*path, key), positions, file)
+        if isinstance(value_node, yaml.ScalarNode) and not value_node.value:
+            positions[(*path, key)] = Position(mark.line + 1, mark.column + 1, plain=False)
+    return built

@@ -1,0 +1,137 @@
+"""An entry: what the tape records, and its canonical bytes.
+
+The bytes that are stored are the bytes that are hashed: JSON in UTF-8, members sorted, no spaces,
+no floats, integers beyond 53 bits as decimal strings, at most ENTRY_BYTES_MAX. A member that says
+nothing is left out; an entry without `outcome` was accepted. `tape` marks an entry about the tape
+itself (its opening, a machine's text, an observed height); every other entry is a command to an
+instance. docs/reference/entry.md describes each member (a test compares).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from .errors import CallerError, PeerError
+from .types import Json
+
+ENTRY_BYTES_MAX = 65_535
+FORMAT = "statetape/1"
+
+OPENED = "opened"
+SPEC = "spec"
+HEAD = "head"
+REORG = "reorg"
+
+
+class EntryTooLarge(CallerError):
+    """The entry of this command would pass 64 KiB. Nothing was recorded."""
+
+    code = "entry-too-large"
+
+
+class EntryInvalid(PeerError):
+    """Bytes that should be an entry are not one, or not in canonical form."""
+
+    code = "entry-invalid"
+
+
+class Entry(
+    msgspec.Struct,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    rename={"from_": "from"},
+    gc=False,
+):
+    """One entry. Members stand in the order of their canonical form; None is left out."""
+
+    at: int
+    by: str | None = None
+    cause: int | None = None
+    chain: str | None = None
+    create: str | None = None
+    digest: str | None = None
+    effects: list[Json] | None = None
+    event: str | None = None
+    format: str | None = None
+    from_: str | None = None
+    functions: str | None = None
+    height: int | str | None = None
+    instance: int | None = None
+    key: str | None = None
+    machine: str | None = None
+    name: str | None = None
+    offer: int | None = None
+    origin: str | None = None
+    outcome: str | None = None
+    params: Json = None
+    pos: int = 0
+    reason: Json = None
+    recorded: int | None = None
+    seq: int | None = None
+    set: dict[str, Json] | None = None
+    spec: int | None = None
+    tape: str | None = None
+    text: str | None = None
+    timer: str | None = None
+    timers: dict[str, dict[str, int | str] | None] | None = None
+    to: str | None = None
+    version: int | None = None
+
+    @property
+    def happened(self) -> int:
+        """When the tape learned of it: the clock that timers are measured by (microseconds)."""
+        return self.at if self.recorded is None else self.recorded
+
+
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+_DECODER = msgspec.json.Decoder(Entry)
+_ANY = msgspec.json.Decoder()
+
+
+def encode(entry: Entry) -> bytes:
+    """Return the canonical bytes. Raises EntryTooLarge."""
+    body = _ENCODER.encode(entry)
+    if len(body) > ENTRY_BYTES_MAX:
+        why = f"the entry would have {len(body)} bytes; at most {ENTRY_BYTES_MAX} fit"
+        raise EntryTooLarge(why)
+    return body
+
+
+def decode(body: bytes, place: str = "") -> Entry:
+    """Return the entry in canonical `body`, or raise EntryInvalid at `place`.
+
+    Not checked here: that the bytes are canonical (see `check_canonical`), and that the entry
+    follows from those before it (see replay).
+    """
+    try:
+        return _DECODER.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise EntryInvalid(f"not an entry: {error}", place=place) from None
+
+
+def check_canonical(body: bytes, place: str = "") -> Entry:
+    """Return the entry in `body` if encoding it again gives the same bytes; else EntryInvalid."""
+    entry = decode(body, place)
+    if len(body) > ENTRY_BYTES_MAX:
+        raise EntryInvalid(f"{len(body)} bytes; at most {ENTRY_BYTES_MAX}", place=place)
+    if _has_float(_ANY.decode(body)):
+        raise EntryInvalid("a float is no exact number", place=place)
+    if _ENCODER.encode(entry) != body:
+        why = "not in canonical form (sorted members, no spaces, nothing that says nothing)"
+        raise EntryInvalid(why, place=place)
+    return entry
+
+
+def _has_float(value: Any) -> bool:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, float):
+            return True
+        if isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+    return False
