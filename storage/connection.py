@@ -1,0 +1,117 @@
+"""Connections to a tape's SQLite file, with the settings that its promises rest on.
+
+WAL with synchronous=FULL: a commit is synced before it returns. Automatic WAL checkpoints are off
+on every connection; `Tape` runs them itself, under the lock, and looks at their result. Settings
+that could silently not take effect are read back.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+from .errors import (
+    NotATape,
+    OutcomeUnknown,
+    StoreFailed,
+    StoreFull,
+    TapeBusy,
+    TapeDamaged,
+    TapeMissing,
+    TapeTooNew,
+)
+from .schema import APPLICATION_ID, VERSION, authorize
+
+BUSY_TIMEOUT_S = 5.0
+JOURNAL_SIZE_LIMIT = 64 * 1024 * 1024
+_SYNCHRONOUS = {"OFF": 0, "NORMAL": 1, "FULL": 2}
+
+
+def connect(path: Path, *, write: bool, synchronous: str = "FULL") -> sqlite3.Connection:
+    """Return a connection to the tape at `path`.
+
+    `synchronous` is FULL; the weaker settings exist for negative controls of crash tests alone.
+    Raises TapeMissing, NotATape, TapeTooNew, TapeDamaged, StoreFailed.
+    """
+    if not path.is_file():
+        hint = "create an instance with `statetape new`, or name the tape with --tape"
+        raise TapeMissing("there is no tape here", place=str(path), hint=hint)
+    mode = "rw" if write else "ro"
+    try:
+        connection = sqlite3.connect(
+            f"file:{quote(str(path.absolute()))}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            timeout=BUSY_TIMEOUT_S,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+    except sqlite3.Error as error:
+        raise named(error, path) from error
+    try:
+        _recognise(connection, path)
+        _settle(connection, write=write, synchronous=synchronous)
+    except sqlite3.Error as error:
+        connection.close()
+        raise named(error, path) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _recognise(connection: sqlite3.Connection, path: Path) -> None:
+    [application] = connection.execute("PRAGMA application_id").fetchone()
+    [version] = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        why = "an SQLite file of something else" if application or version else "not a tape"
+        raise NotATape(f"{why}; it was not touched", place=str(path))
+    if version > VERSION:
+        why = f"the tape has version {version}; this program knows versions up to {VERSION}"
+        raise TapeTooNew(why, place=str(path), hint="use the newer statetape")
+
+
+def _settle(connection: sqlite3.Connection, *, write: bool, synchronous: str) -> None:
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA recursive_triggers = ON")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+    connection.execute("PRAGMA mmap_size = 0")
+    connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_SIZE_LIMIT}")
+    [synced] = connection.execute("PRAGMA synchronous").fetchone()
+    if synced != _SYNCHRONOUS[synchronous]:
+        raise StoreFailed(f"synchronous is {synced} although {synchronous} was asked for")
+    [journal] = connection.execute("PRAGMA journal_mode").fetchone()
+    if write and journal != "wal":
+        [journal] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if journal != "wal":
+            why = f"journal mode is {journal}: write-ahead logging needs a local file system"
+            raise StoreFailed(why)
+    connection.set_authorizer(authorize)
+
+
+def named(
+    error: sqlite3.Error, path: Path, *, committing: bool = False
+) -> StoreFull | StoreFailed | TapeBusy | TapeDamaged | NotATape | OutcomeUnknown:
+    """Return the named error for one of SQLite's."""
+    code = getattr(error, "sqlite_errorcode", None)
+    primary = code & 0xFF if isinstance(code, int) else None
+    said = f"{error} ({getattr(error, 'sqlite_errorname', 'no code')})"
+    place = str(path)
+    if primary == sqlite3.SQLITE_FULL:
+        hint = "free space on the disk and send the command again"
+        return StoreFull(f"the disk is full: {said}", place=place, hint=hint)
+    if committing:
+        hint = "open the tape again; commands with an idempotency key can safely be repeated"
+        return OutcomeUnknown(f"the commit failed: {said}", place=place, hint=hint)
+    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return TapeBusy(f"another process holds the tape: {said}", place=place)
+    if primary == sqlite3.SQLITE_NOTADB:
+        return NotATape(f"not an SQLite file: {said}", place=place)
+    if primary == sqlite3.SQLITE_CORRUPT:
+        hint = "restore the tape from a backup; `statetape verify` names what is damaged"
+        return TapeDamaged(f"SQLite cannot read the file: {said}", place=place, hint=hint)
+    return StoreFailed(said, place=place)

@@ -1,0 +1,110 @@
+"""The Merkle tree over a tape's entries (RFC 6962 section 2.1).
+
+    leaf(d)    = SHA-256(0x00 || d)            node(l, r) = SHA-256(0x01 || l || r)
+    root of n  = node(root of the first k, root of the rest), k the largest power of two below n
+
+The prefixes keep an entry from passing for an inner node. A tape keeps the roots of complete
+subtrees of 256, 65,536, … leaves; what is not complete yet is the tree's right `Edge`, held in
+memory, and enough to append and to give the root.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+HASH_BYTES = 32
+WIDTH_BITS = 8
+WIDTH = 1 << WIDTH_BITS
+"""Children per stored node: the tile width of C2SP tlog-tiles."""
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+
+_sha256 = hashlib.sha256
+
+Node = tuple[int, int, bytes]
+"""A complete subtree: (level, index, root). It covers the 2**level leaves from index << level."""
+
+
+def leaf_hash(data: bytes) -> bytes:
+    """Return the hash of one entry's bytes."""
+    return _sha256(b"\x00" + data).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Return the hash of an inner node."""
+    return _sha256(b"\x01" + left + right).digest()
+
+
+def complete_root(hashes: Sequence[bytes]) -> bytes:
+    """Return the root over a power of two of equal subtrees' roots."""
+    level = list(hashes)
+    while len(level) > 1:
+        pairs = zip(level[::2], level[1::2], strict=True)
+        level = [_sha256(b"\x01" + left + right).digest() for left, right in pairs]
+    return level[0]
+
+
+def join(frontier: Iterable[bytes]) -> bytes:
+    """Return the root over complete subtrees of falling size, left to right."""
+    root = b""
+    for subtree in reversed(list(frontier)):
+        root = node_hash(subtree, root) if root else subtree
+    return root or EMPTY_ROOT
+
+
+class Edge:
+    """The right edge of a growing tree: per level, the roots that have no complete parent yet.
+
+    Invariant: `size` = sum of len(levels[i]) * 256**i, and every list has fewer than 256 items.
+    """
+
+    def __init__(self, size: int = 0, levels: Iterable[Iterable[bytes]] = ()) -> None:
+        self.size = size
+        self.levels = [list(level) for level in levels] or [[]]
+
+    def copy(self) -> Edge:
+        """Return an independent copy, to roll back to."""
+        return Edge(self.size, self.levels)
+
+    def push(self, leaf: bytes) -> list[Node]:
+        """Append one leaf hash; returns the subtrees that it completed, smallest first."""
+        leaves = self.levels[0]
+        leaves.append(leaf)
+        self.size += 1
+        return self._carry() if len(leaves) == WIDTH else []
+
+    def extend(self, leaves: Sequence[bytes]) -> list[Node]:
+        """Append leaf hashes that complete at most the subtree of 256 they fall into."""
+        self.levels[0] += leaves
+        self.size += len(leaves)
+        return self._carry() if len(self.levels[0]) == WIDTH else []
+
+    def _carry(self) -> list[Node]:
+        completed: list[Node] = []
+        level = 0
+        while len(self.levels[level]) == WIDTH:
+            root = complete_root(self.levels[level])
+            self.levels[level].clear()
+            level += 1
+            if level == len(self.levels):
+                self.levels.append([])
+            self.levels[level].append(root)
+            bits = level * WIDTH_BITS
+            completed.append((bits, (self.size >> bits) - 1, root))
+        return completed
+
+    def root(self) -> bytes:
+        """Return the root of the tree so far."""
+        return join(self.frontier())
+
+    def frontier(self) -> list[bytes]:
+        """Return the roots of the largest complete subtrees, left to right."""
+        found: list[bytes] = []
+        for level in reversed(self.levels):
+            start = 0
+            for bit in reversed(range(WIDTH_BITS)):
+                count = 1 << bit
+                if len(level) & count:
+                    found.append(complete_root(level[start : start + count]))
+                    start += count
+        return found

@@ -1,0 +1,204 @@
+"""Read a tape: entries by position, the tree's edge, the anchor. Nothing here changes a byte.
+
+Bytes are served only when they fit the mark that was stored beside them; what does not fit is
+damage, reported with its position. Long reads go page by page, so that no read transaction stays
+open and keeps the WAL from shrinking.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+from .connection import connect, named
+from .errors import (
+    AnchorInvalid,
+    AnchorMissing,
+    NoteInvalid,
+    TapeDamaged,
+    TapeForked,
+    TapeRolledBack,
+)
+from .files import Files, read_small
+from .merkle import WIDTH, WIDTH_BITS, Edge, leaf_hash
+from .note import Checkpoint, VerifierKey, open_note, parse_checkpoint, parse_verifier_key
+from .schema import MARK_BYTES
+
+NOTE_BYTES_MAX = 65_536
+READ_ROWS = 4096
+
+Row = tuple[int, bytes, bytes]
+"""(position, bytes, mark) as stored."""
+
+
+def sound(pos: int, body: bytes, mark: bytes) -> bytes:
+    """Return `body` if it fits its mark, or raise TapeDamaged naming the position."""
+    if leaf_hash(body)[:MARK_BYTES] != mark:
+        hint = "restore the tape from a backup; `statetape verify` lists all damage"
+        raise TapeDamaged("the stored bytes changed", place=f"entry {pos}", hint=hint)
+    return body
+
+
+def check_anchor(note: bytes, keys: Sequence[VerifierKey], place: str) -> Checkpoint:
+    """Return the checkpoint in an anchor's bytes, or raise AnchorInvalid at `place`."""
+    try:
+        checkpoint = parse_checkpoint(open_note(note, keys))
+    except NoteInvalid as error:
+        raise AnchorInvalid(error.message, place=place) from None
+    if all(checkpoint.origin != key.name for key in keys):
+        raise AnchorInvalid(f"it anchors {checkpoint.origin}, another tape", place=place)
+    return checkpoint
+
+
+class Reader:
+    """Read access to a tape; never changes it."""
+
+    def __init__(self, files: Files, connection: sqlite3.Connection) -> None:
+        self.files = files
+        self.db = connection
+
+    @classmethod
+    def open(cls, files: Files) -> Reader:
+        """Return a reader of the tape. Raises what `connect` raises."""
+        return cls(files, connect(files.tape, write=False))
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self.db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def stored_size(self) -> int:
+        """Return how many entries are stored."""
+        [size] = self.query("SELECT coalesce(max(pos), 0) FROM entry")[0]
+        return int(size)
+
+    def query(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Return all rows of a query, with SQLite's errors named."""
+        try:
+            return self.db.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise named(error, self.files.tape) from error
+
+    def body(self, pos: int) -> bytes | None:
+        """Return the bytes of one entry, or None. Raises TapeDamaged if they changed."""
+        rows = self.query("SELECT CAST(body AS BLOB), mark FROM entry WHERE pos = ?", (pos,))
+        if not rows:
+            return None
+        [(body, mark)] = rows
+        return sound(pos, body, mark)
+
+    def bodies(self, positions: Sequence[int]) -> Iterator[bytes]:
+        """Yield the bytes of these entries, in this order. Raises TapeDamaged."""
+        for pos in positions:
+            body = self.body(pos)
+            if body is None:
+                raise TapeDamaged("an entry is missing", place=f"entry {pos}")
+            yield body
+
+    def rows(self, first: int = 1, last: int | None = None) -> Iterator[list[Row]]:
+        """Yield pages of (position, bytes, mark) from `first` to `last`, unchecked.
+
+        No page holds a read transaction open while the caller works on it.
+        """
+        end = self.stored_size() if last is None else last
+        sql = "SELECT pos, CAST(body AS BLOB), mark FROM entry WHERE pos BETWEEN ? AND ?"
+        while first <= end:
+            page = self.query(sql + " ORDER BY pos", (first, min(end, first + READ_ROWS - 1)))
+            yield page
+            first += READ_ROWS
+
+    def read(self, first: int = 1, last: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes of the entries from `first` to `last` (default: the end).
+
+        Raises TapeDamaged at a missing position or at bytes that do not fit their mark.
+        """
+        expected = first
+        for page in self.rows(first, last):
+            for pos, body, mark in page:
+                if pos != expected:
+                    raise TapeDamaged("an entry is missing", place=f"entry {expected}")
+                yield sound(pos, body, mark)
+                expected += 1
+
+    def signers(self) -> list[VerifierKey]:
+        """Return the public keys whose checkpoints count for this tape."""
+        try:
+            return [
+                parse_verifier_key(str(vkey)) for (vkey,) in self.query("SELECT vkey FROM signer")
+            ]
+        except NoteInvalid as error:
+            raise TapeDamaged(error.message, place="table signer") from None
+
+    @property
+    def origin(self) -> str:
+        """The tape's name in checkpoints."""
+        keys = self.signers()
+        if not keys:
+            raise TapeDamaged("no signing key is named", place="table signer")
+        return keys[0].name
+
+    def edge_at(self, size: int) -> Edge:
+        """Return the tree's right edge at `size`, from stored nodes and the last entries."""
+        levels = [[leaf_hash(body) for body in self.read((size & -WIDTH) + 1, size)]]
+        bits = WIDTH_BITS
+        while size >> bits:
+            count = size >> bits
+            first = count & -WIDTH
+            rows = self.query(
+                "SELECT root FROM node WHERE level = ? AND idx >= ? AND idx < ? ORDER BY idx",
+                (bits, first, count),
+            )
+            if len(rows) != count - first:
+                raise TapeDamaged("a tree node is missing", place=f"table node, level {bits}")
+            levels.append([root for (root,) in rows])
+            bits += WIDTH_BITS
+        return Edge(size, levels)
+
+    def anchored(self) -> Checkpoint | None:
+        """Return the checkpoint in the anchor file, or None if there is no file.
+
+        Raises AnchorInvalid when it is not a checkpoint of this tape by one of its keys.
+        """
+        note = read_small(self.files.anchor, NOTE_BYTES_MAX)
+        if note is None:
+            return None
+        return check_anchor(note, self.signers(), str(self.files.anchor))
+
+    def compare_anchor(self) -> Checkpoint | None:
+        """Return the anchor's checkpoint if the tape extends it (None: there is no anchor).
+
+        Raises TapeRolledBack, TapeForked, AnchorInvalid, AnchorMissing, TapeDamaged.
+        """
+        anchor = self.anchored()
+        if anchor is None:
+            if self.query("SELECT 1 FROM checkpoint LIMIT 1"):
+                hint = "put the anchor back; or, if it is lost, `statetape recover --new-anchor`"
+                why = "this tape was anchored before, and the anchor is gone"
+                raise AnchorMissing(why, place=str(self.files.anchor), hint=hint)
+            return None
+        size = self.stored_size()
+        place = str(self.files.tape)
+        if size < anchor.size:
+            why = f"the tape has {size} entries, and its anchor signed {anchor.size}"
+            hint = "a tail was lost or an old copy was put back: restore the newest copy"
+            raise TapeRolledBack(why, place=place, hint=hint)
+        if self.edge_at(anchor.size).root() != anchor.root:
+            self._explain_mismatch(anchor)
+        return anchor
+
+    def _explain_mismatch(self, anchor: Checkpoint) -> None:
+        """Say whether the entries, the stored nodes, or the history itself differ."""
+        edge = Edge()
+        for body in self.read(1, anchor.size):
+            edge.push(leaf_hash(body))
+        if edge.root() == anchor.root:
+            raise TapeDamaged("a stored tree node is wrong", place="table node")
+        why = f"the first {anchor.size} entries are not those that the anchor signed"
+        hint = "two histories began from one tape: find out which one is yours"
+        raise TapeForked(why, place=str(self.files.tape), hint=hint)

@@ -1,0 +1,164 @@
+"""Tables, triggers and migrations of a tape.
+
+Evidence (append-only; triggers refuse every other change):
+    entry       one row per entry: its position, its exact bytes, the start of its leaf hash
+    node        roots of complete subtrees of 256, 65,536, … entries
+    checkpoint  every signed checkpoint, by size
+    signer      the public keys whose checkpoints count
+Projections (derived from the entries; may lag behind and are caught up at open):
+    instance, history, idempotency, head, spec, cursor
+
+`sqlite-utils` runs the migrations and keeps their record; `user_version` counts them, so that an
+older program refuses a newer tape before it reads a row. A migration is never edited after its
+release: add one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+APPLICATION_ID = 0x53544150
+"""`STAP` in the file's header: this file is a tape."""
+MARK_BYTES = 8
+"""How much of a leaf hash stands beside each entry, to name the place of damage."""
+
+EVIDENCE = ("entry", "node", "checkpoint", "signer")
+PROJECTIONS = ("instance", "history", "idempotency", "head", "spec", "cursor")
+
+_TABLES = (
+    """CREATE TABLE entry (
+    pos INTEGER PRIMARY KEY,
+    body TEXT NOT NULL,
+    mark BLOB NOT NULL CHECK (length(mark) = 8)
+) STRICT""",
+    """CREATE TABLE node (
+    level INTEGER NOT NULL CHECK (level > 0 AND level % 8 = 0),
+    idx INTEGER NOT NULL CHECK (idx >= 0),
+    root BLOB NOT NULL CHECK (length(root) = 32),
+    PRIMARY KEY (level, idx)
+) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE checkpoint (
+    size INTEGER PRIMARY KEY,
+    note TEXT NOT NULL
+) STRICT""",
+    """CREATE TABLE signer (
+    vkey TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE instance (
+    pos INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    spec INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    data TEXT NOT NULL,
+    timers TEXT,
+    parked TEXT,
+    mark BLOB NOT NULL CHECK (length(mark) = 8)
+) STRICT""",
+    "CREATE INDEX instance_timers ON instance (pos) WHERE timers IS NOT NULL",
+    """CREATE TABLE history (
+    instance INTEGER NOT NULL,
+    base INTEGER NOT NULL,
+    offsets BLOB NOT NULL,
+    PRIMARY KEY (instance, base)
+) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE idempotency (
+    instance INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    pos INTEGER NOT NULL,
+    PRIMARY KEY (instance, key)
+) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE head (
+    chain TEXT PRIMARY KEY,
+    height INTEGER NOT NULL,
+    pos INTEGER NOT NULL
+) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE spec (
+    pos INTEGER PRIMARY KEY,
+    machine TEXT NOT NULL,
+    digest TEXT NOT NULL
+) STRICT""",
+    """CREATE TABLE cursor (
+    name TEXT PRIMARY KEY,
+    pos INTEGER NOT NULL
+) STRICT, WITHOUT ROWID""",
+    """CREATE TRIGGER entry_next BEFORE INSERT ON entry
+WHEN new.pos IS NOT (SELECT coalesce(max(pos), 0) + 1 FROM entry)
+BEGIN SELECT RAISE(ABORT, 'an entry takes the next position'); END""",
+    """CREATE TRIGGER node_once BEFORE INSERT ON node
+WHEN EXISTS (SELECT 1 FROM node WHERE level = new.level AND idx = new.idx)
+BEGIN SELECT RAISE(ABORT, 'node is append-only'); END""",
+    """CREATE TRIGGER checkpoint_once BEFORE INSERT ON checkpoint
+WHEN EXISTS (SELECT 1 FROM checkpoint WHERE size = new.size)
+BEGIN SELECT RAISE(ABORT, 'checkpoint is append-only'); END""",
+)
+
+
+def _guards() -> list[str]:
+    return [
+        f"CREATE TRIGGER {table}_no_{change.lower()} BEFORE {change} ON {table} "
+        f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+        for table in EVIDENCE
+        for change in ("UPDATE", "DELETE")
+    ]
+
+
+MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (("tape_1", (*_TABLES, *_guards())),)
+"""Name and statements of each migration, oldest first."""
+VERSION = len(MIGRATIONS)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the tape behind `connection` to VERSION, each migration whole or not at all."""
+    # Imported here: only a new or an old tape pays for it.
+    from sqlite_utils import Database, Migrations  # noqa: PLC0415
+
+    migrations = Migrations("statetape")
+    for number, (name, statements) in enumerate(MIGRATIONS, 1):
+        migrations(name=name)(_apply(number, statements))
+    migrations.apply(Database(connection))
+
+
+def _apply(number: int, statements: tuple[str, ...]):  # type: ignore[no-untyped-def] # noqa: ANN202
+    def apply(db) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
+        for statement in statements:
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {number}")
+
+    return apply
+
+
+def expected_schema() -> dict[str, str]:
+    """Return name → SQL of every object that VERSION has, as SQLite keeps them."""
+    objects = {}
+    for _, statements in MIGRATIONS:
+        for statement in statements:
+            words = statement.split()
+            name = words[2]
+            objects[name] = statement
+    return objects
+
+
+def authorize(action: int, first: str | None, _second: str | None, *_: object) -> int:
+    """An authorizer for connections: honest code cannot even prepare a change of the evidence.
+
+    The triggers already refuse to change a row; this refuses to drop them or their tables.
+    """
+    if action in (sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE) and first in EVIDENCE:
+        return sqlite3.SQLITE_DENY
+    if action in _DROPS and first not in PROJECTIONS:
+        return sqlite3.SQLITE_DENY
+    return sqlite3.SQLITE_OK
+
+
+_DROPS = frozenset(
+    {
+        sqlite3.SQLITE_DROP_TABLE,
+        sqlite3.SQLITE_DROP_TRIGGER,
+        sqlite3.SQLITE_DROP_INDEX,
+        sqlite3.SQLITE_DROP_VIEW,
+        sqlite3.SQLITE_ALTER_TABLE,
+    }
+)

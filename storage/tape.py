@@ -1,0 +1,362 @@
+"""Append to a tape durably.
+
+Theory of operation.
+
+T1  Entries have positions 1, 2, 3, … without gaps; the stored bytes are the hashed bytes.
+T2  A transaction is: lock, BEGIN IMMEDIATE, learn what others appended, append, COMMIT, unlock.
+    COMMIT returns after the WAL is synced. Nobody is told of an entry before that.
+T3  A crash before COMMIT leaves nothing of the transaction, a crash after it all of it.
+T4  The tree's right edge is in memory and moves with the transaction: a rollback restores it.
+T5  A failed COMMIT is an unknown outcome: the handle is poisoned, and whoever opens the tape
+    again sees what really happened. A full disk is known to have stored nothing.
+T6  `anchor` writes a signed checkpoint into the tape, then into the anchor file. A crash between
+    leaves the tape ahead of its anchor, which is no finding; an anchor ahead of its tape is.
+T7  Opening compares the tape with its anchor, before anything is served.
+
+One `Tape` is used by one thread at a time (the engine holds its own mutex); several processes
+may each hold one on the same file.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from .connection import connect, named
+from .errors import (
+    AnchorMissing,
+    KeyInvalid,
+    StoreFull,
+    TapeExists,
+    TapePoisoned,
+    TapeRolledBack,
+)
+from .files import Files, Lock, failed, read_key, read_small, replace, sync_directory, write_key
+from .merkle import Edge, leaf_hash
+from .note import Checkpoint, SignerKey, VerifierKey, sign_note
+from .reader import NOTE_BYTES_MAX, Reader, check_anchor
+from .schema import MARK_BYTES, VERSION, authorize, migrate
+
+LOCK_TIMEOUT_S = 5.0
+WAL_BYTES_MAX = 16 * 1024 * 1024
+"""Above this the WAL is moved into the file between two transactions."""
+
+_INSERT = "INSERT INTO entry (pos, body, mark) VALUES (?, ?, ?)"
+
+
+class Tape(Reader):
+    """Write access to a tape. See the module's theory of operation."""
+
+    def __init__(
+        self, files: Files, connection: sqlite3.Connection, lock: Lock, signer: SignerKey | None
+    ) -> None:
+        super().__init__(files, connection)
+        self.lock = lock
+        self.signer = signer
+        self.poisoned = False
+        self.edge = self.edge_at(self.stored_size())
+        self.anchored_size = 0
+        self._saved: Edge | None = None
+        self._foreign: list[bytes] = []
+
+    @classmethod
+    def create(
+        cls,
+        files: Files,
+        first: bytes,
+        *,
+        origin: str,
+        seed: bytes,
+        timeout_s: float = LOCK_TIMEOUT_S,
+        synchronous: str = "FULL",
+    ) -> Tape:
+        """Create a tape whose first entry is `first`, and return it open.
+
+        `origin` names it in checkpoints; `seed` is the 32 bytes of its signing key, unless the
+        key file already holds a key of that origin. Crash: there is a whole tape, or none.
+        Raises TapeExists, and TapeRolledBack where an anchor remembers a tape that is gone.
+        """
+        lock = Lock(files.lock, timeout_s)
+        lock.acquire()
+        try:
+            _refuse_existing(files)
+            signer = read_key(files.key)
+            if signer is None:
+                signer = SignerKey(origin, seed)
+                write_key(files.key, signer)
+            if signer.name != origin:
+                why = f"the key signs for {signer.name}, and the new tape is {origin}"
+                raise KeyInvalid(why, place=str(files.key), hint="move the old key away")
+            _build(files, first, signer.verifier)
+        finally:
+            lock.release()
+            lock.close()
+        return cls.open_to_write(files, timeout_s=timeout_s, synchronous=synchronous)
+
+    @classmethod
+    def open_to_write(
+        cls,
+        files: Files,
+        *,
+        timeout_s: float = LOCK_TIMEOUT_S,
+        new_seed: bytes | None = None,
+        synchronous: str = "FULL",
+    ) -> Tape:
+        """Open the tape, compared with its anchor, ready to append.
+
+        `new_seed` accepts that anchor or key are gone (never that they disagree): a missing key
+        is made from it. Raises what `connect` and `compare_anchor` raise, KeyInvalid, TapeBusy.
+        """
+        connection = connect(files.tape, write=True, synchronous=synchronous)
+        lock = Lock(files.lock, timeout_s)
+        try:
+            lock.acquire()
+            try:
+                _migrate(connection)
+                tape = cls(files, connection, lock, read_key(files.key))
+                tape._compare(accept_missing=new_seed is not None)
+                tape._check_key(new_seed)
+            finally:
+                lock.release()
+        except sqlite3.Error as error:
+            connection.close()
+            lock.close()
+            raise named(error, files.tape) from error
+        except BaseException:
+            connection.close()
+            lock.close()
+            raise
+        return tape
+
+    def _compare(self, *, accept_missing: bool) -> None:
+        try:
+            anchor = self.compare_anchor()
+        except AnchorMissing:
+            if not accept_missing:
+                raise
+            anchor = None
+        self.anchored_size = anchor.size if anchor else 0
+
+    def _check_key(self, new_seed: bytes | None) -> None:
+        """The signing key must be there and be one of the tape's."""
+        place = str(self.files.key)
+        hint = "put the tape's key back; or, if it is lost, `statetape recover --new-anchor`"
+        if self.signer is None:
+            if new_seed is None:
+                raise KeyInvalid("the tape's signing key is gone", place=place, hint=hint)
+            self.signer = SignerKey(self.origin, new_seed)
+            write_key(self.files.key, self.signer)
+            self.db.execute("INSERT INTO signer VALUES (?)", (self.signer.verifier.text,))
+        elif self.signer.verifier not in self.signers():
+            raise KeyInvalid("this key never signed for this tape", place=place, hint=hint)
+
+    @property
+    def size(self) -> int:
+        """How many entries the tape has, those of the running transaction included."""
+        return self.edge.size
+
+    # transactions
+
+    def begin(self) -> None:
+        """Start a transaction, and learn what other processes appended (see `foreign`)."""
+        if self.poisoned:
+            why = "an earlier commit failed: close this handle and open the tape again"
+            raise TapePoisoned(why, place=str(self.files.tape))
+        self.lock.acquire()
+        try:
+            self.db.execute("BEGIN IMMEDIATE")
+            [(stored,)] = self.db.execute("SELECT coalesce(max(pos), 0) FROM entry").fetchall()
+            if stored != self.edge.size:
+                self._learn(stored)
+            self._saved = self.edge.copy()
+        except sqlite3.Error as error:
+            self._abandon()
+            raise named(error, self.files.tape) from error
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _learn(self, stored: int) -> None:
+        if stored < self.edge.size:
+            why = f"the tape shrank from {self.edge.size} to {stored} entries while open"
+            raise TapeRolledBack(why, place=str(self.files.tape))
+        for body in self.read(self.edge.size + 1, stored):
+            self.edge.push(leaf_hash(body))
+            self._foreign.append(body)
+
+    def foreign(self) -> list[bytes]:
+        """Return the entries of other processes that were not asked for yet, in order."""
+        bodies, self._foreign = self._foreign, []
+        return bodies
+
+    def append(self, bodies: Sequence[bytes]) -> None:
+        """Add entries to the running transaction, at the next positions."""
+        edge = self.edge
+        pos = edge.size
+        rows = []
+        nodes = []
+        for body in bodies:
+            pos += 1
+            leaf = leaf_hash(body)
+            rows.append((pos, body.decode(), leaf[:MARK_BYTES]))
+            nodes += edge.push(leaf)
+        try:
+            if len(rows) == 1:
+                self.db.execute(_INSERT, rows[0])
+            else:
+                self.db.executemany(_INSERT, rows)
+            if nodes:
+                self.db.executemany("INSERT INTO node (level, idx, root) VALUES (?, ?, ?)", nodes)
+        except sqlite3.Error as error:
+            raise named(error, self.files.tape) from error
+
+    def commit(self) -> None:
+        """Make the transaction durable. Raises StoreFull (nothing stored) or OutcomeUnknown."""
+        try:
+            self.db.execute("COMMIT")
+        except sqlite3.Error as error:
+            failure = named(error, self.files.tape, committing=True)
+            self.poisoned = not isinstance(failure, StoreFull)
+            self.rollback()
+            raise failure from error
+        self._saved = None
+        self.lock.release()
+
+    def rollback(self) -> None:
+        """Forget the running transaction, if there is one."""
+        if self._saved is not None:
+            self.edge = self._saved
+            self._saved = None
+            self._abandon()
+
+    def _abandon(self) -> None:
+        with suppress(sqlite3.Error):
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+        self.lock.release()
+
+    # upkeep
+
+    def move_wal(self, *, whole: bool = False) -> None:
+        """Move the WAL into the file if it is large (`whole`: always, and empty it)."""
+        try:
+            if not whole and self.files.wal.stat().st_size < WAL_BYTES_MAX:
+                return
+        except OSError:
+            return
+        self.lock.acquire()
+        try:
+            how = "TRUNCATE" if whole else "PASSIVE"
+            self.db.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
+        except sqlite3.Error as error:
+            raise named(error, self.files.tape) from error
+        finally:
+            self.lock.release()
+
+    def anchor(self) -> Checkpoint | None:
+        """Sign a checkpoint of everything stored, keep it in the tape and in the anchor file.
+
+        Returns it, or None where the anchor already says so. Raises TapeForked rather than sign
+        a history that the anchor contradicts.
+        """
+        if self.signer is None:
+            raise KeyInvalid("there is no signing key", place=str(self.files.key))
+        self.lock.acquire()
+        try:
+            self.begin()
+            try:
+                checkpoint, note, stored = self._sign(self.signer)
+            except BaseException:
+                self.rollback()
+                raise
+            if stored:
+                self.rollback()
+            else:
+                self.commit()
+            content = note.encode()
+            self.anchored_size = checkpoint.size
+            if read_small(self.files.anchor, NOTE_BYTES_MAX) == content:
+                return None
+            replace(self.files.anchor, content)
+            return checkpoint
+        finally:
+            self.lock.release()
+
+    def _sign(self, signer: SignerKey) -> tuple[Checkpoint, str, bool]:
+        """Return checkpoint, note, and whether the tape holds it already; else store it."""
+        on_file = read_small(self.files.anchor, NOTE_BYTES_MAX)
+        if on_file is not None:
+            anchor = check_anchor(on_file, self.signers(), str(self.files.anchor))
+            if anchor.size != self.anchored_size:
+                self.compare_anchor()
+        checkpoint = Checkpoint(signer.name, self.size, self.edge.root())
+        rows = self.query("SELECT note FROM checkpoint WHERE size = ?", (self.size,))
+        if rows:
+            return checkpoint, str(rows[0][0]), True
+        note = sign_note(checkpoint.text, signer)
+        try:
+            self.db.execute("INSERT INTO checkpoint VALUES (?, ?)", (self.size, note))
+        except sqlite3.Error as error:
+            raise named(error, self.files.tape) from error
+        return checkpoint, note, False
+
+    def close(self) -> None:
+        """Anchor what is new, empty the WAL, give everything back."""
+        try:
+            if not self.poisoned:
+                if self.signer is not None:
+                    self.anchor()
+                self.move_wal(whole=True)
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Give everything back without touching the tape, as a crash would."""
+        self.db.close()
+        self.lock.close()
+
+
+def _refuse_existing(files: Files) -> None:
+    if files.tape.exists():
+        raise TapeExists("there is a file here already", place=str(files.tape))
+    note = read_small(files.anchor, NOTE_BYTES_MAX)
+    if note is not None:
+        why = "there is no tape here, and its anchor remembers one"
+        hint = "restore the tape from a backup; or remove anchor and key to begin a new one"
+        raise TapeRolledBack(why, place=str(files.tape), hint=hint)
+
+
+def _build(files: Files, first: bytes, key: VerifierKey) -> None:
+    """Build the tape under another name, sync it, and give it its name."""
+    unfinished = Path(f"{files.tape}.new")
+    try:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            Path(f"{unfinished}{suffix}").unlink(missing_ok=True)
+        connection = sqlite3.connect(unfinished, isolation_level=None)
+        try:
+            connection.execute("PRAGMA synchronous = EXTRA")
+            migrate(connection)
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(_INSERT, (1, first.decode(), leaf_hash(first)[:MARK_BYTES]))
+            connection.execute("INSERT INTO signer VALUES (?)", (key.text,))
+            connection.execute("COMMIT")
+            connection.execute("PRAGMA journal_mode = WAL")
+        finally:
+            connection.close()
+        sync_directory(files.tape.parent)
+        unfinished.rename(files.tape)
+        sync_directory(files.tape.parent)
+    except sqlite3.Error as error:
+        raise named(error, files.tape) from error
+    except OSError as error:
+        raise failed(error, files.tape) from error
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    [version] = connection.execute("PRAGMA user_version").fetchone()
+    if version < VERSION:
+        connection.set_authorizer(None)
+        migrate(connection)
+        connection.set_authorizer(authorize)
