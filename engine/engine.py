@@ -1,0 +1,320 @@
+"""The engine: one tape, its world, and everybody who sends commands to it.
+
+Theory of operation.
+
+E1  A command is decided inside the transaction that stores it, after everything that other
+    processes appended was absorbed: so two engines on one tape never decide from stale state.
+E2  The world moves with the transaction. If it fails, the world is rolled back, and every command
+    of the batch gets the named error: nothing is half-applied.
+E3  A command that cannot be taken (CallerError, ConflictError) fails alone; its batch goes on.
+E4  Projections are stored together with entries, every FLUSH_ENTRIES and at close; until then a
+    crash costs folding that many entries at the next open.
+E5  Timers that are due fire before any command is decided, in the same transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from ..fsm.entry import FORMAT, OPENED, Entry, encode
+from ..fsm.errors import StatetapeError
+from ..fsm.machine import Machine
+from ..storage.errors import TapeMissing
+from ..storage.files import Files
+from ..storage.note import Checkpoint
+from ..storage.tape import LOCK_TIMEOUT_S, Tape
+from . import catalogue
+from .commands import Command, Create, Observe, Receipt, Send
+from .committer import Committer, Job
+from .deadlines import WALL
+from .ledger import Ledger, check_command
+from .loading import open_world, store
+
+FLUSH_ENTRIES = 20_000
+FIRE_MAX = 10_000
+"""Overdue timers per commit."""
+ANCHOR_EVERY_S = 1.0
+
+Clock = Callable[[], int]
+"""Microseconds since 1970 UTC."""
+
+
+def wall_clock() -> int:
+    """Return the computer's clock in microseconds since 1970 UTC."""
+    return time.time_ns() // 1000
+
+
+class Engine:
+    """A tape with its world. See the module's theory of operation."""
+
+    def __init__(self, tape: Tape, clock: Clock = wall_clock) -> None:
+        """Use `Engine.open`; this takes over an open tape."""
+        self.tape = tape
+        self.clock = clock
+        self.world = open_world(tape)
+        self.ledger = Ledger(self.world)
+        self.committer: Committer[Command, Receipt] = Committer(self._run)
+        self.anchor_every_s = ANCHOR_EVERY_S
+        self.on_timers_changed: Callable[[], None] = lambda: None
+        self._anchored_at = time.monotonic()
+        self._broken: StatetapeError | None = None
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        anchor: str | Path | None = None,
+        key: str | Path | None = None,
+        create: bool = True,
+        clock: Clock = wall_clock,
+        entropy: Callable[[int], bytes] = secrets.token_bytes,
+        new_anchor: bool = False,
+        timeout_s: float = LOCK_TIMEOUT_S,
+        synchronous: str = "FULL",
+    ) -> Self:
+        """Open the tape at `path` for commands; `create` makes one where there is none.
+
+        `anchor` and `key` say where those files lie (default: beside the tape). `new_anchor`
+        goes on where anchor or key were lost. `entropy` gives random bytes for a new tape's name
+        and key. `synchronous` other than FULL is for negative controls of crash tests alone.
+        Raises OperatorError by name for damage, a lost tail, a fork, a full or failing disk.
+        """
+        files = Files.of(path, anchor, key)
+        try:
+            tape = Tape.open_to_write(
+                files,
+                timeout_s=timeout_s,
+                new_seed=entropy(32) if new_anchor else None,
+                synchronous=synchronous,
+            )
+        except TapeMissing:
+            if not create:
+                raise
+            tape = new_tape(files, clock(), entropy, timeout_s, synchronous)
+        return cls(tape, clock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # commands
+
+    def create(
+        self,
+        machine: Machine | str,
+        key: str,
+        params: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Receipt:
+        """Begin the instance `machine/key`. `options` as in `Send`: key, by, cause, at, height.
+
+        `machine` is a bundled machine's name, a file's path, or a Machine. The idempotency key
+        is `options["key"]`. Returns after the entry is durable.
+        """
+        found = machine if isinstance(machine, Machine) else catalogue.find(machine)
+        return self.execute(Create(found, f"{found.name}/{key}", params or {}, **options))
+
+    def send(
+        self, instance: str, event: str, params: Mapping[str, Any] | None = None, **options: Any
+    ) -> Receipt:
+        """Send an event to an instance; returns after its entry is durable."""
+        return self.execute(Send(instance, event, params or {}, **options))
+
+    def observe(self, chain: str, height: int, **options: Any) -> Receipt:
+        """Record a chain's head; every timer at or below it fires in the same commit."""
+        return self.execute(Observe(chain, height, **options))
+
+    def execute(self, command: Command) -> Receipt:
+        """Run one command from any thread. Raises the error of a command that cannot be taken."""
+        check_command(command)
+        return self.committer.execute([command])[0].result()
+
+    def execute_many(self, commands: Sequence[Command]) -> list[Receipt | StatetapeError]:
+        """Run commands in order, in as few commits as fit; each answer is a receipt or an error."""
+        for command in commands:
+            check_command(command)
+        if not commands:
+            return []
+        jobs = self.committer.execute(commands)
+        return [
+            job.error if isinstance(job.error, StatetapeError) else job.result() for job in jobs
+        ]
+
+    async def execute_async(self, command: Command) -> Receipt:
+        """Run one command from an event loop; commands in flight together share a sync."""
+        check_command(command)
+        return await self.committer.submit(command)
+
+    async def send_async(
+        self, instance: str, event: str, params: Mapping[str, Any] | None = None, **options: Any
+    ) -> Receipt:
+        """`send`, from an event loop."""
+        return await self.execute_async(Send(instance, event, params or {}, **options))
+
+    async def execute_many_async(
+        self, commands: Sequence[Command]
+    ) -> list[Receipt | StatetapeError]:
+        """`execute_many`, from an event loop."""
+        for command in commands:
+            check_command(command)
+        futures = [self.committer.submit(command) for command in commands]
+        return await asyncio.gather(*futures, return_exceptions=True)  # type: ignore[return-value]
+
+    def tick(self) -> int:
+        """Fire every timer that is due; returns how many fired."""
+        with self.committer.leader:
+            return self._fire_due()
+
+    def next_deadline(self) -> int | None:
+        """Return the earliest wall-clock deadline in microseconds, or None."""
+        with self.committer.leader:
+            return self.world.deadlines.earliest(WALL)
+
+    # transactions
+
+    def _run(self, jobs: Sequence[Job[Command, Receipt]]) -> None:
+        """Run a batch: all entries of its commands in one transaction."""
+        try:
+            self._fire_due()
+            self._transact(lambda now: self._decide(jobs, now))
+        except StatetapeError as error:
+            for job in jobs:
+                job.answer = None
+                job.error = error
+        except Exception as error:  # a bug: nothing of the batch was stored, and all must hear it
+            for job in jobs:
+                job.answer = None
+                job.error = error
+        else:
+            self._keep_up()
+
+    def _decide(self, jobs: Sequence[Job[Command, Receipt]], now: int) -> None:
+        run = self.ledger.run
+        for job in jobs:
+            try:
+                job.answer = run(job.ask, now)
+            except StatetapeError as error:
+                job.error = error
+
+    def _fire_due(self) -> int:
+        fired = 0
+        while True:
+            world = self.world
+            now = self.clock()
+            earliest = world.deadlines.earliest(WALL)
+            if earliest is None or earliest > now:
+                return fired
+            fired += self._transact(lambda now: self.ledger.fire_due(now, FIRE_MAX))
+
+    def _transact(self, work: Callable[[int], Any]) -> Any:
+        """Run `work(now)` and store what it staged. Called with the leadership."""
+        if self._broken is not None:
+            raise self._broken
+        tape = self.tape
+        world = self.world
+        staged = self.ledger.staged
+        tape.begin()
+        before = world.size
+        try:
+            before = self._absorb(before)
+            result = work(self.clock())
+            flush = len(world.window) >= FLUSH_ENTRIES
+            if staged:
+                tape.append(staged)
+                if flush:
+                    store(tape, world)
+                tape.commit()
+            else:
+                tape.rollback()
+        except BaseException:
+            tape.rollback()
+            staged.clear()
+            world.rollback(before)
+            raise
+        flush = flush and bool(staged)
+        staged.clear()
+        world.settled()
+        if flush:
+            world.flushed()
+        return result
+
+    def _absorb(self, before: int) -> int:
+        """Learn what other processes appended; a failure here breaks this engine for good."""
+        foreign = self.tape.foreign()
+        if not foreign:
+            return before
+        try:
+            self.world.absorb(foreign)
+        except StatetapeError as error:
+            self._broken = error
+            raise
+        return self.world.size
+
+    def _keep_up(self) -> None:
+        """What may wait until after a commit: the anchor, the WAL, the alarm clock."""
+        if time.monotonic() - self._anchored_at >= self.anchor_every_s:
+            self.anchor()
+        self.on_timers_changed()
+
+    # upkeep
+
+    def anchor(self) -> Checkpoint | None:
+        """Sign and write a checkpoint of everything stored, if there is something new."""
+        with self.committer.leader:
+            self._anchored_at = time.monotonic()
+            self.tape.move_wal()
+            return self.tape.anchor()
+
+    def flush(self) -> None:
+        """Bring the projections up to the last entry."""
+        with self.committer.leader:
+            if self.world.window:
+                self._store_projection()
+
+    def _store_projection(self) -> None:
+        self.tape.begin()
+        try:
+            self._absorb(self.world.size)
+            store(self.tape, self.world)
+            self.tape.commit()
+        except BaseException:
+            self.tape.rollback()
+            raise
+        self.world.flushed()
+
+    def close(self) -> None:
+        """Finish what is queued, catch up the projections, anchor, and let go of the tape."""
+        self.committer.close()
+        try:
+            if not self.tape.poisoned and self._broken is None:
+                self.flush()
+        finally:
+            self.tape.close()
+
+
+def new_tape(
+    files: Files,
+    now: int,
+    entropy: Callable[[int], bytes],
+    timeout_s: float = LOCK_TIMEOUT_S,
+    synchronous: str = "FULL",
+) -> Tape:
+    """Create a tape whose first entry gives it its name."""
+    origin = f"statetape/{entropy(16).hex()}"
+    first = encode(Entry(at=now, format=FORMAT, origin=origin, pos=1, tape=OPENED))
+    return Tape.create(
+        files,
+        first,
+        origin=origin,
+        seed=entropy(32),
+        timeout_s=timeout_s,
+        synchronous=synchronous,
+    )

@@ -1,0 +1,461 @@
+"""From commands to entries: the same steps for the engine and for a replay.
+
+Theory of operation. `run(command, now)` decides one command against the world and stages what
+follows from it, in this order, as one unit that commits together:
+
+  1. every timer that is due at `now` fires;
+  2. the command's own entry (preceded by its machine's text, the first time that it is used);
+  3. after a change of state, parked commands that have a row now are offered again, oldest first;
+  4. every timer that is due fires, a height's after its head was observed.
+
+`now` is the tape's clock in microseconds. A replay feeds the recorded commands with the recorded
+clock and so stages the recorded bytes, or finds the first difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from ..fsm.composite import BUILTIN
+from ..fsm.decide import ACCEPTED, DEFERRED, REJECTED, Decision, Moment, bind, create, decide
+from ..fsm.entry import HEAD, REORG, SPEC, Entry, decode, encode
+from ..fsm.errors import CallerError
+from ..fsm.fold import Folded
+from ..fsm.machine import Event, Machine
+from ..fsm.types import TEXT, Json, ValueInvalid, as_json, json_int
+from .commands import (
+    CHAIN,
+    DUPLICATE,
+    KEY_CHARS_MAX,
+    Command,
+    Create,
+    IdempotencyConflict,
+    NameInvalid,
+    Observe,
+    Receipt,
+    Send,
+)
+from .deadlines import WALL, Item
+from .world import Instance, World
+
+
+class Ledger:
+    """Stages the entries of commands; see the module's theory of operation."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.staged: list[bytes] = []
+
+    def run(self, command: Command, now: int) -> Receipt:
+        """Decide `command` at clock `now`, stage its entries, and return what became of it.
+
+        Raises CallerError or ConflictError where the command cannot be taken; then nothing of it
+        is staged (timers that were due are).
+        """
+        self.fire_due(now)
+        if isinstance(command, Send):
+            receipt = self._send(command, now)
+        elif isinstance(command, Create):
+            receipt = self._create(command, now)
+        else:
+            receipt = self._observe(command, now)
+        self.fire_due(now)
+        return receipt
+
+    def fire_due(self, now: int, limit: int | None = None) -> int:
+        """Fire every timer that is due: wall time up to `now`, heights up to the newest heads.
+
+        Returns how many fired; with a `limit`, at most that many. It ends, because what a firing
+        arms is due in a later instant.
+        """
+        fired = 0
+        item, clock = self._next_due(now)
+        while item is not None:
+            self._fire(item, now)
+            fired += 1
+            if fired == limit:
+                break
+            item, clock = self._next_due(now, clock)
+        return fired
+
+    def _next_due(self, now: int, clock: str = WALL) -> tuple[Item | None, str]:
+        """Return the next due timer: `clock`'s own first, then the clocks in order."""
+        world = self.world
+        deadlines = world.deadlines
+        for one in (clock, *deadlines.clocks):
+            upto = now if one == WALL else world.height(one)
+            item = None if upto is None else deadlines.due(one, upto)
+            if item is not None:
+                return item, one
+        return None, WALL
+
+    # commands
+
+    def _send(self, command: Send, now: int) -> Receipt:
+        instance = self.world.instance(command.instance)
+        if instance is None:
+            return self._unknown(command, now)
+        machine = instance.machine
+        if command.key is not None:
+            known = self._known(command, (instance.pos, command.key), machine.events)
+            if known is not None:
+                return known
+        at = now if command.at is None else command.at
+        height = command.height
+        if height is None and machine.chain is not None:
+            height = self.world.height(machine.chain)
+        moment = Moment(at, height, instance.key, instance.state, machine.chain)
+        decision = decide(
+            machine,
+            command.event,
+            instance.state,
+            instance.data,
+            instance.timers,
+            command.params,
+            moment,
+        )
+        entry = Entry(
+            at=at,
+            by=command.by,
+            cause=command.cause,
+            event=command.event,
+            height=None if height is None or machine.chain is None else json_int(height),
+            instance=instance.pos,
+            key=command.key,
+            params=decision.params,
+            recorded=None if at == now else now,
+        )
+        receipt = self._record(instance, entry, decision)
+        if decision.to is not None and instance.parked:
+            self._offer(instance, moment, now)
+        return receipt
+
+    def _create(self, command: Create, now: int) -> Receipt:
+        machine = command.machine
+        name = command.instance
+        if command.key is not None:
+            creation = {machine.create.name: machine.create}
+            known = self._known(command, (0, f"{name} {command.key}"), creation)
+            if known is not None:
+                return known
+        existing = self.world.instance(name)
+        at = now if command.at is None else command.at
+        height = command.height if command.height is not None else self.world.height(machine.chain)
+        if existing is None:
+            key = name.partition("/")[2]
+            moment = Moment(at, height, key, machine.initial, machine.chain)
+            decision = create(machine, command.params, moment)
+        else:
+            reason = {"kind": "already_exists", "state": existing.state}
+            params = stored(None, command.params)
+            decision = Decision(REJECTED, params, reason=reason)
+        entry = Entry(
+            at=at,
+            by=command.by,
+            cause=command.cause,
+            create=name,
+            event=machine.create.name,
+            height=None if height is None or machine.chain is None else json_int(height),
+            key=command.key,
+            params=decision.params,
+            recorded=None if at == now else now,
+        )
+        if existing is not None:
+            entry.instance = existing.pos
+            return self._record(existing, entry, decision)
+        entry.spec = self._put_machine(machine, now)
+        return self._begin(machine, entry, decision)
+
+    def _begin(self, machine: Machine, entry: Entry, decision: Decision) -> Receipt:
+        """Stage a creation; without an instance if it was refused."""
+        world = self.world
+        name = entry.create or ""
+        if decision.outcome != ACCEPTED:
+            entry.outcome = decision.outcome
+            entry.reason = decision.reason
+            pos = self._stage(entry, 0)
+            return Receipt(decision.outcome, pos, name, None, None, decision.reason)
+        entry.seq = 1
+        entry.set = decision.patch
+        entry.to = decision.to
+        entry.effects = decision.effects
+        entry.timers = _timers(decision)
+        pos = self._stage(entry, world.size + 1)
+        folded = Folded(pos, name, entry.spec or 0, machine.initial, {})
+        instance = Instance(folded, machine)
+        instance.data = decision.data or {}
+        world.add(instance)
+        self._arm(instance, decision, None, pos)
+        return Receipt(ACCEPTED, pos, name, 1, instance.state, None, decision.effects)
+
+    def _put_machine(self, machine: Machine, now: int) -> int:
+        """Return where the machine's text stands on the tape, putting it there if need be."""
+        known = self.world.specs.get(machine.digest)
+        if known is not None:
+            return known
+        entry = Entry(
+            at=now,
+            digest=machine.digest,
+            functions=machine.functions_digest or None,
+            machine=machine.name,
+            tape=SPEC,
+            text=machine.text,
+            version=machine.version,
+        )
+        pos = self._stage(entry, 0)
+        self.world.add_machine(pos, machine)
+        return pos
+
+    def _observe(self, command: Observe, now: int) -> Receipt:
+        """Heights only rise: a lower head is recorded as a reorganisation, the same one not."""
+        world = self.world
+        head = world.heads.get(command.chain)
+        if head is not None and head[0] == command.height:
+            return Receipt(DUPLICATE, head[1], first=ACCEPTED)
+        at = now if command.at is None else command.at
+        entry = Entry(
+            at=at,
+            by=command.by,
+            chain=command.chain,
+            height=json_int(command.height),
+            recorded=None if at == now else now,
+            tape=HEAD,
+        )
+        if head is not None and head[0] > command.height:
+            entry.tape = REORG
+            entry.cause = head[1]
+            return Receipt(ACCEPTED, self._stage(entry, 0), reason={"kind": "reorg"})
+        pos = self._stage(entry, 0)
+        world.observe(command.chain, command.height, pos)
+        return Receipt(ACCEPTED, pos)
+
+    def _unknown(self, command: Send, now: int) -> Receipt:
+        """Record a command to an instance that is not there: it must not be lost."""
+        if command.key is not None:
+            known = self._known(command, (0, f"{command.instance} {command.key}"), {})
+            if known is not None:
+                return known
+        at = now if command.at is None else command.at
+        reason = {"kind": "unknown_instance"}
+        entry = Entry(
+            at=at,
+            by=command.by,
+            cause=command.cause,
+            event=command.event,
+            key=command.key,
+            name=command.instance,
+            outcome=REJECTED,
+            params=stored(None, command.params),
+            reason=reason,
+            recorded=None if at == now else now,
+        )
+        pos = self._stage(entry, 0)
+        return Receipt(REJECTED, pos, command.instance, None, None, reason)
+
+    def _known(
+        self, command: Send | Create, scope: tuple[int, str], events: Mapping[str, Event]
+    ) -> Receipt | None:
+        """Return the first outcome of a command with this idempotency key, or None."""
+        pos = self.world.key_position(*scope)
+        if pos is None:
+            return None
+        entry = decode(self._body(pos), f"entry {pos}")
+        creating = isinstance(command, Create)
+        name = command.machine.create.name if isinstance(command, Create) else command.event
+        same = (entry.create is not None, entry.event) == (creating, name)
+        if not same or entry.params != stored(events.get(name), command.params):
+            why = f"key {command.key!r} was used at position {pos} for another {entry.event!r}"
+            raise IdempotencyConflict(why, hint="use a new key for a new command")
+        instance = self.world.instance(command.instance)
+        return Receipt(
+            DUPLICATE,
+            pos,
+            command.instance,
+            entry.seq,
+            instance.state if instance else None,
+            entry.reason,
+            entry.effects,
+            first=entry.outcome or ACCEPTED,
+        )
+
+    # consequences
+
+    def _fire(self, item: Item, now: int) -> None:
+        """Fire one timer: its event, as a command of nobody."""
+        _, _, name, pos = item
+        instance = self.world.instance_at(pos)
+        if instance is None:
+            raise LookupError(f"a timer of no instance at {pos}")
+        timers = instance.machine.states[instance.state].timers
+        event = next(timer.event for timer in timers if timer.name == name)
+        moment = self._moment(instance, now, self.world.height(instance.machine.chain))
+        entry = Entry(at=now, event=event, instance=pos, timer=name)
+        self._follow(instance, entry, {}, moment, now)
+
+    def _offer(self, instance: Instance, trigger: Moment, now: int) -> None:
+        """Offer parked commands again, oldest first, as long as one of them has a row."""
+        machine = instance.machine
+        while True:
+            final = machine.states[instance.state].final
+            rows = machine.table[instance.state]
+            chosen = next((one for one in instance.parked if final or one[1] in rows), None)
+            if chosen is None:
+                return
+            pos, event, params = chosen
+            moment = self._moment(instance, trigger.now, trigger.given_height)
+            entry = Entry(at=moment.now, event=event, instance=instance.pos, offer=pos)
+            self._follow(instance, entry, params or {}, moment, now)
+
+    def _follow(
+        self, instance: Instance, entry: Entry, params: Mapping[str, Any], moment: Moment, now: int
+    ) -> None:
+        """Decide and record what no caller waits for: whatever goes wrong is a refusal."""
+        if moment.given_height is not None:
+            entry.height = json_int(moment.given_height)
+        if entry.at != now:
+            entry.recorded = now
+        try:
+            decision = decide(
+                instance.machine,
+                entry.event or "",
+                instance.state,
+                instance.data,
+                instance.timers,
+                params,
+                moment,
+                firing=entry.timer,
+            )
+            if entry.offer is not None:
+                decision = decision._replace(params=None)
+            self._record(instance, entry, decision)
+        except CallerError as error:
+            entry.to = entry.from_ = entry.set = entry.effects = entry.timers = None
+            decision = Decision(REJECTED, None, reason={"kind": error.code})
+            self._record(instance, entry, decision)
+        if decision.to is not None and instance.parked and entry.offer is None:
+            self._offer(instance, moment, now)
+
+    @staticmethod
+    def _moment(instance: Instance, now: int, height: int | None) -> Moment:
+        """Return the moment of something that follows from a command or a clock."""
+        chain = instance.machine.chain
+        return Moment(now, height, instance.key, instance.state, chain, follows=True)
+
+    # recording
+
+    def _record(self, instance: Instance, entry: Entry, decision: Decision) -> Receipt:
+        """Stage the entry of a decision about `instance`, and let the instance follow it."""
+        world = self.world
+        outcome = decision.outcome
+        if outcome == DEFERRED and len(instance.parked) >= instance.machine.defer_max:
+            reason = {"kind": "deferral_full", "parked": len(instance.parked)}
+            decision = Decision(REJECTED, decision.params, reason=reason)
+            outcome = REJECTED
+        seq = entry.seq = instance.seq + 1
+        if outcome == ACCEPTED:
+            if decision.to is not None:
+                entry.from_ = instance.state
+                entry.to = decision.to
+            entry.set = decision.patch
+            entry.effects = decision.effects
+            entry.timers = _timers(decision)
+        else:
+            entry.outcome = outcome
+            entry.reason = decision.reason
+            if outcome == REJECTED:
+                entry.from_ = instance.state
+        pos = self._stage(entry, instance.pos)
+        world.touch(instance)
+        instance.seq = seq
+        instance.last = pos
+        if entry.offer is not None:
+            instance.parked = tuple(one for one in instance.parked if one[0] != entry.offer)
+        if outcome == ACCEPTED:
+            if decision.data is not None:
+                instance.data = decision.data
+            if decision.to is not None:
+                instance.state = decision.to
+        elif outcome == DEFERRED:
+            instance.parked = (*instance.parked, (pos, entry.event or "", decision.params))
+        if decision.timers is not None or entry.timer is not None:
+            self._arm(instance, decision, entry.timer, pos)
+        return Receipt(
+            outcome, pos, instance.name, seq, instance.state, decision.reason, decision.effects
+        )
+
+    def _arm(self, instance: Instance, decision: Decision, fired: str | None, pos: int) -> None:
+        """Let the instance's timers follow a decision."""
+        timers = dict(instance.timers)
+        if fired is not None:
+            timers.pop(fired, None)
+        for name, deadline in (decision.timers or {}).items():
+            if deadline is None:
+                timers.pop(name, None)
+            else:
+                timers[name] = armed = (*deadline, pos)
+                self.world.arm(instance, name, armed)
+        instance.timers = timers
+
+    def _stage(self, entry: Entry, owner: int) -> int:
+        """Encode the entry at the next position; raises EntryTooLarge before anything changed."""
+        entry.pos = self.world.size + 1
+        self.staged.append(encode(entry))
+        if entry.key is not None:
+            self.world.take_key(entry)
+        return self.world.grow(owner)
+
+    def _body(self, pos: int) -> bytes:
+        """Return an entry that is stored or only staged."""
+        index = pos - (self.world.size - len(self.staged)) - 1
+        return self.staged[index] if index >= 0 else self.world.source.body(pos)
+
+
+def check_name(name: str) -> tuple[str, str]:
+    """Return machine and key of `machine/key`, or raise NameInvalid."""
+    machine, slash, key = name.partition("/")
+    if not slash or not machine or not key or len(name) > 400 or not key.isprintable():
+        raise NameInvalid(f"{name!r} does not name an instance", hint="write machine/key")
+    return machine, key
+
+
+def check_command(command: Command) -> None:
+    """Raise CallerError where a command's options are not of their types."""
+    place = "command"
+    if command.by is not None:
+        TEXT.coerce(command.by, f"{place}.by")
+    if command.at is not None:
+        BUILTIN["time"].coerce(command.at, f"{place}.at")
+    if command.height is not None:
+        BUILTIN["epoch"].coerce(command.height, f"{place}.height")
+    if isinstance(command, Observe):
+        if not CHAIN.match(command.chain) or command.height < 0:
+            raise NameInvalid(f"{command.chain!r} at {command.height} is not a chain's head")
+        return
+    if command.key is not None:
+        TEXT.coerce(command.key, f"{place}.key")
+        if not 0 < len(command.key) <= KEY_CHARS_MAX or not command.key.isprintable():
+            why = f"an idempotency key has 1 to {KEY_CHARS_MAX} printable characters"
+            raise ValueInvalid(why, place=f"{place}.key")
+    if command.cause is not None and (type(command.cause) is not int or command.cause < 1):
+        raise ValueInvalid("a cause is the position of an entry", place=f"{place}.cause")
+    check_name(command.instance)
+
+
+def stored(event: Event | None, params: Mapping[str, Any]) -> Json:
+    """Return parameters as an entry stores them: typed where they fit the event, else as given."""
+    if event is not None:
+        with suppress(ValueInvalid):
+            return bind(event, params)[1]
+    return as_json(dict(params), "params") or None
+
+
+def _timers(decision: Decision) -> dict[str, dict[str, int | str] | None] | None:
+    """Return an entry's `timers` from a decision's."""
+    if decision.timers is None:
+        return None
+    return {
+        name: None if deadline is None else {deadline[0]: json_int(deadline[1])}
+        for name, deadline in decision.timers.items()
+    }

@@ -1,0 +1,113 @@
+"""From the tape's files to a world in memory, and back to its projection."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..fsm.compiler import load
+from ..fsm.entry import Entry
+from ..fsm.fold import Folded
+from ..fsm.machine import Machine
+from ..storage import projection
+from ..storage.projection import InstanceRow, Projection
+from ..storage.reader import Reader
+from ..storage.tape import Tape
+from . import catalogue
+from .world import World, text
+
+
+def machine_of(entry: Entry) -> Machine:
+    """Return the machine whose text an entry of the tape holds."""
+    return load(entry.text or "", f"entry {entry.pos}", catalogue.library)
+
+
+class Projected:
+    """A world's source: the projections and entries of a tape."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+
+    def by_name(self, name: str) -> Folded | None:
+        """Return an instance as projected."""
+        row = projection.instance_by_name(self.reader, name)
+        return folded_of(row) if row else None
+
+    def by_pos(self, pos: int) -> Folded | None:
+        """Return an instance as projected."""
+        row = projection.instance_by_pos(self.reader, pos)
+        return folded_of(row) if row else None
+
+    def key_position(self, instance: int, key: str) -> int | None:
+        """Return the position of the entry that took an idempotency key."""
+        return projection.key_position(self.reader, instance, key)
+
+    def body(self, pos: int) -> bytes:
+        """Return the bytes of an entry."""
+        body = self.reader.body(pos)
+        if body is None:
+            raise LookupError(pos)
+        return body
+
+
+def folded_of(row: InstanceRow) -> Folded:
+    """Return an instance from its projected row."""
+    folded = Folded(row.pos, row.name, row.spec, row.state, msgspec.json.decode(row.data))
+    folded.seq = row.seq
+    folded.last = row.last
+    if row.timers:
+        timers = msgspec.json.decode(row.timers)
+        folded.timers = {name: (kind, at, armed) for name, (kind, at, armed) in timers.items()}
+    if row.parked:
+        parked = msgspec.json.decode(row.parked)
+        folded.parked = tuple((pos, event, params) for pos, event, params in parked)
+    return folded
+
+
+def row_of(folded: Folded) -> InstanceRow:
+    """Return the row that projects an instance."""
+    return InstanceRow(
+        folded.pos,
+        folded.name,
+        folded.spec,
+        folded.state,
+        folded.seq,
+        folded.last,
+        text(folded.data),
+        text(folded.timers) if folded.timers else None,
+        text(folded.parked) if folded.parked else None,
+    )
+
+
+def open_world(reader: Reader) -> World:
+    """Return the world of a tape: its projections, and what they lack folded in."""
+    world = World(Projected(reader), machine_of)
+    world.size = projection.projected(reader)
+    world.window_base = world.size + 1
+    world.heads = projection.heads(reader)
+    world.specs = projection.specs(reader)
+    for row in projection.instances(reader, with_timers=True):
+        world.arm_folded(folded_of(row))
+    world.absorb(reader.read(world.size + 1))
+    return world
+
+
+def store(tape: Tape, world: World) -> None:
+    """Store what changed since the last flush, inside the tape's running transaction.
+
+    Another process may have projected part of our window already: that part is left out, so that
+    no position stands twice in an instance's history.
+    """
+    already = projection.projected(tape) - (world.window_base - 1)
+    skip = max(0, already)
+    projection.store(
+        tape,
+        Projection(
+            upto=world.size,
+            instances=[row_of(folded) for folded in world.tail()],
+            window_base=world.window_base + skip,
+            window=world.window[skip:],
+            keys=[(scope, key, pos) for (scope, key), pos in world.keys.items()],
+            heads=world.heads,
+            specs=world.spec_rows,
+        ),
+    )

@@ -1,0 +1,349 @@
+"""The world of a tape, folded and in memory: heads, machines, instances, keys, timers.
+
+Theory of operation. The world is what all entries up to `size` fold to, loaded as far as needed:
+an instance is read from its projection when it is first asked for, and entries beyond the
+projection are absorbed at open. (Another process may have projected further than this world: an
+entry that an instance has already is not applied again.) Every change is journalled until its
+transaction is durable, so that a failed commit leaves the world as it was (`rollback`), and what
+changed since the last flush is known (`dirty`, `window`), so that the projection can follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+import msgspec
+
+from ..fsm import fold
+from ..fsm.entry import HEAD, SPEC, Entry, decode
+from ..fsm.fold import Armed, Folded, Parked
+from ..fsm.machine import Machine
+from .deadlines import WALL, Deadlines, Item
+
+CACHE_MAX = 100_000
+"""Clean instances kept in memory; beyond it they are read again when needed."""
+
+
+class Source(Protocol):
+    """Where a world reads what it does not hold."""
+
+    def by_name(self, name: str) -> Folded | None:
+        """Return an instance as projected."""
+
+    def by_pos(self, pos: int) -> Folded | None:
+        """Return an instance as projected."""
+
+    def key_position(self, instance: int, key: str) -> int | None:
+        """Return the position of the entry that took an idempotency key, as projected."""
+
+    def body(self, pos: int) -> bytes:
+        """Return the bytes of a stored entry."""
+
+
+class Nothing:
+    """The source of a world that holds everything itself, as in a replay."""
+
+    def by_name(self, _name: str) -> Folded | None:
+        """Know no instance."""
+
+    def by_pos(self, _pos: int) -> Folded | None:
+        """Know no instance."""
+
+    def key_position(self, _instance: int, _key: str) -> int | None:
+        """Know no key."""
+
+    def body(self, pos: int) -> bytes:
+        """Know no entry."""
+        raise LookupError(pos)
+
+
+class Instance:
+    """One instance, typed, as decisions need it. `data` is replaced, never changed in place."""
+
+    __slots__ = (
+        "data",
+        "key",
+        "last",
+        "machine",
+        "name",
+        "parked",
+        "pos",
+        "seq",
+        "spec",
+        "state",
+        "timers",
+    )
+
+    def __init__(self, folded: Folded, machine: Machine) -> None:
+        self.pos = folded.pos
+        self.name = folded.name
+        self.key = folded.name.partition("/")[2]
+        self.spec = folded.spec
+        self.machine = machine
+        self.state = folded.state
+        self.data: dict[str, Any] = machine.thaw(folded.data)
+        self.seq = folded.seq
+        self.last = folded.last
+        self.timers: dict[str, Armed] = folded.timers
+        self.parked: tuple[Parked, ...] = folded.parked
+
+    def folded(self) -> Folded:
+        """Return the JSON form, for a projection or for folding on."""
+        data = self.machine.freeze(self.data)
+        folded = Folded(self.pos, self.name, self.spec, self.state, data)
+        folded.seq = self.seq
+        folded.last = self.last
+        folded.timers = dict(self.timers)
+        folded.parked = self.parked
+        return folded
+
+    def save(self) -> tuple[Any, ...]:
+        """Return what `restore` needs to undo later changes."""
+        return (self.state, self.data, self.seq, self.last, self.timers, self.parked)
+
+    def restore(self, saved: tuple[Any, ...]) -> None:
+        """Undo every change since `save`."""
+        self.state, self.data, self.seq, self.last, self.timers, self.parked = saved
+
+
+class World:
+    """See the module's theory of operation."""
+
+    def __init__(self, source: Source, machine_of: Callable[[Entry], Machine]) -> None:
+        """`machine_of` compiles the machine in a `spec` entry."""
+        self.source = source
+        self.machine_of = machine_of
+        self.size = 0
+        self.heads: dict[str, tuple[int, int]] = {}
+        self.specs: dict[str, int] = {}
+        self.spec_rows: list[tuple[int, str, str]] = []
+        self.machines: dict[int, Machine] = {}
+        self.names: dict[str, Instance] = {}
+        self.positions: dict[int, Instance] = {}
+        self.keys: dict[tuple[int, str], int] = {}
+        self.deadlines = Deadlines(self._stands)
+        self.dirty: set[Instance] = set()
+        self.window_base = 1
+        self.window: list[int] = []
+        self._journal: list[Callable[[], object] | tuple[Instance, tuple[Any, ...]]] = []
+        self._tail: dict[int, Folded] = {}
+        self._tail_names: dict[str, Folded] = {}
+
+    # look-up
+
+    def instance(self, name: str) -> Instance | None:
+        """Return the instance of that name, or None."""
+        found = self.names.get(name)
+        if found is None:
+            folded = self._tail_names.get(name) or self.source.by_name(name)
+            found = self._enter(folded) if folded else None
+        return found
+
+    def instance_at(self, pos: int) -> Instance | None:
+        """Return the instance that the entry at `pos` created, or None."""
+        found = self.positions.get(pos)
+        if found is None:
+            folded = self._tail.get(pos) or self.source.by_pos(pos)
+            found = self._enter(folded) if folded else None
+        return found
+
+    def _enter(self, folded: Folded) -> Instance:
+        instance = Instance(folded, self.machine(folded.spec))
+        self.names[instance.name] = instance
+        self.positions[instance.pos] = instance
+        if self._tail.pop(folded.pos, None) is not None:
+            self._tail_names.pop(folded.name, None)
+            self.dirty.add(instance)
+        return instance
+
+    def machine(self, spec: int) -> Machine:
+        """Return the machine whose text the entry at `spec` put on the tape."""
+        machine = self.machines.get(spec)
+        if machine is None:
+            machine = self.machines[spec] = self.machine_of(decode(self.source.body(spec)))
+        return machine
+
+    def height(self, chain: str | None) -> int | None:
+        """Return the newest observed height of a chain, or None."""
+        head = self.heads.get(chain) if chain else None
+        return head[0] if head else None
+
+    def key_position(self, instance: int, key: str) -> int | None:
+        """Return the position of the entry that took an idempotency key, or None."""
+        pos = self.keys.get((instance, key))
+        return pos if pos is not None else self.source.key_position(instance, key)
+
+    def _stands(self, clock: str, item: Item) -> bool:
+        deadline, armed, name, pos = item
+        instance = self.instance_at(pos)
+        kind = "at" if clock == WALL else "height"
+        return instance is not None and instance.timers.get(name) == (kind, deadline, armed)
+
+    # change
+
+    def touch(self, instance: Instance) -> None:
+        """Note that an instance is about to change."""
+        self._journal.append((instance, instance.save()))
+        self.dirty.add(instance)
+
+    def add(self, instance: Instance) -> None:
+        """Add an instance that was just created."""
+        self.names[instance.name] = instance
+        self.positions[instance.pos] = instance
+        self.dirty.add(instance)
+        self._journal.append(lambda: self._remove(instance))
+
+    def _remove(self, instance: Instance) -> None:
+        del self.names[instance.name]
+        del self.positions[instance.pos]
+        self.dirty.discard(instance)
+
+    def add_machine(self, pos: int, machine: Machine) -> None:
+        """Add a machine whose text was just put on the tape."""
+        self.machines[pos] = machine
+        self.specs[machine.digest] = pos
+        self.spec_rows.append((pos, machine.name, machine.digest))
+        self._journal.append(lambda: self._remove_machine(pos, machine.digest))
+
+    def _remove_machine(self, pos: int, digest: str) -> None:
+        del self.machines[pos]
+        del self.specs[digest]
+        self.spec_rows.pop()
+
+    def take_key(self, entry: Entry) -> None:
+        """Note that an entry took its idempotency key."""
+        scope = key_scope(entry)
+        self.keys[scope] = entry.pos
+        self._journal.append(lambda: self.keys.pop(scope, None))
+
+    def observe(self, chain: str, height: int, pos: int) -> None:
+        """Note a new head."""
+        before = self.heads.get(chain)
+        self.heads[chain] = (height, pos)
+        self._journal.append(lambda: self._unobserve(chain, before))
+
+    def _unobserve(self, chain: str, before: tuple[int, int] | None) -> None:
+        if before is None:
+            del self.heads[chain]
+        else:
+            self.heads[chain] = before
+
+    def arm(self, instance: Instance, name: str, armed: Armed) -> None:
+        """Put an instance's timer among the deadlines."""
+        kind, deadline, pos = armed
+        clock = WALL if kind == "at" else instance.machine.chain or WALL
+        self.deadlines.arm(clock, (deadline, pos, name, instance.pos))
+
+    def grow(self, instance: int) -> int:
+        """Take the next position for an entry of `instance` (0: of the tape itself)."""
+        self.size += 1
+        self.window.append(instance)
+        return self.size
+
+    # transactions
+
+    def settled(self) -> None:
+        """The journalled changes are durable."""
+        self._journal.clear()
+
+    def rollback(self, size: int) -> None:
+        """Undo the journalled changes, back to `size` entries."""
+        restored: list[Instance] = []
+        for change in reversed(self._journal):
+            if isinstance(change, tuple):
+                change[0].restore(change[1])
+                restored.append(change[0])
+            else:
+                change()
+        self._journal.clear()
+        if size < self.size:
+            del self.window[size - self.size :]
+        self.size = size
+        for instance in restored:
+            # A timer taken off the heap while it was gone goes back.
+            for name, armed in instance.timers.items():
+                self.arm(instance, name, armed)
+
+    # catching up
+
+    def absorb(self, bodies: Iterable[bytes]) -> None:
+        """Fold entries that are on the tape already: at open, or from another process."""
+        changed: set[int] = set()
+        for body in bodies:
+            entry = decode(body, f"entry {self.size + 1}")
+            owner = entry.instance or (entry.pos if entry.create and not entry.outcome else 0)
+            self.grow(owner)
+            if entry.tape is not None:
+                self._absorb_tape(entry)
+            if entry.key is not None:
+                self.keys[key_scope(entry)] = entry.pos
+            if entry.instance is not None:
+                folded = self._folded(entry.instance)
+                if entry.pos > folded.last:
+                    folded.apply(fold.step(body))
+                changed.add(entry.instance)
+            elif owner and owner not in self.positions:
+                folded = fold.begin(fold.step(body))
+                self._tail[owner] = self._tail_names[folded.name] = folded
+                changed.add(owner)
+        for pos in changed:
+            self.arm_folded(self._tail[pos])
+
+    def _folded(self, pos: int) -> Folded:
+        """Return an instance in JSON form, for folding on; its typed form is dropped."""
+        folded = self._tail.get(pos)
+        if folded is None:
+            instance = self.positions.pop(pos, None)
+            if instance is not None:
+                del self.names[instance.name]
+                self.dirty.discard(instance)
+                folded = instance.folded()
+            else:
+                folded = self.source.by_pos(pos)
+            if folded is None:
+                raise LookupError(f"no instance at {pos}")
+            self._tail[pos] = self._tail_names[folded.name] = folded
+        return folded
+
+    def arm_folded(self, folded: Folded) -> None:
+        """Put a folded instance's timers among the deadlines."""
+        for name, (kind, deadline, pos) in folded.timers.items():
+            clock = WALL if kind == "at" else self.machine(folded.spec).chain or WALL
+            self.deadlines.arm(clock, (deadline, pos, name, folded.pos))
+
+    def _absorb_tape(self, entry: Entry) -> None:
+        if entry.tape == HEAD:
+            self.heads[entry.chain or ""] = (int(entry.height or 0), entry.pos)
+        elif entry.tape == SPEC:
+            self.specs[entry.digest or ""] = entry.pos
+            self.spec_rows.append((entry.pos, entry.machine or "", entry.digest or ""))
+
+    def tail(self) -> list[Folded]:
+        """Return everything that differs from the projection, in JSON form, by position."""
+        folded = [*self._tail.values(), *(instance.folded() for instance in self.dirty)]
+        return sorted(folded, key=lambda one: one.pos)
+
+    def flushed(self) -> None:
+        """The projection has caught up."""
+        self.dirty.clear()
+        self.keys.clear()
+        self.spec_rows.clear()
+        self.window_base = self.size + 1
+        self.window.clear()
+        self._tail.clear()
+        self._tail_names.clear()
+        if len(self.positions) > CACHE_MAX:
+            self.names.clear()
+            self.positions.clear()
+
+
+def key_scope(entry: Entry) -> tuple[int, str]:
+    """Return whose an entry's idempotency key is: an instance's, or (0) a name's."""
+    name = entry.create or entry.name
+    return (0, f"{name} {entry.key}") if name else (entry.instance or 0, entry.key or "")
+
+
+def text(value: object) -> str:
+    """Return JSON text with sorted members."""
+    return msgspec.json.encode(value, order="deterministic").decode()
