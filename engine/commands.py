@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
+
+from ..fsm.composite import BUILTIN
 from ..fsm.errors import CallerError, ConflictError
 from ..fsm.machine import Machine
-from ..fsm.types import Json
+from ..fsm.types import TEXT, Json, ValueInvalid
 
 DUPLICATE = "duplicate"
 
@@ -42,8 +44,10 @@ KEY_CHARS_MAX = 200
 CHAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+_NO_PARAMS: Mapping[str, Any] = {}
+
+
+class Send(msgspec.Struct, frozen=True, gc=False):
     """An event for an instance.
 
     `key`: idempotency key; the command takes effect at most once per instance and key.
@@ -54,7 +58,7 @@ class Send:
 
     instance: str
     event: str
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = _NO_PARAMS
     key: str | None = None
     by: str | None = None
     cause: int | None = None
@@ -62,13 +66,12 @@ class Send:
     height: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Create:
+class Create(msgspec.Struct, frozen=True, gc=False):
     """The wish to begin an instance `machine/key`. Options as in `Send`."""
 
     machine: Machine
     instance: str
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = _NO_PARAMS
     key: str | None = None
     by: str | None = None
     cause: int | None = None
@@ -76,8 +79,7 @@ class Create:
     height: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Observe:
+class Observe(msgspec.Struct, frozen=True, gc=False):
     """A chain's head was seen at `height`."""
 
     chain: str
@@ -89,7 +91,7 @@ class Observe:
 Command = Send | Create | Observe
 
 
-class Receipt(NamedTuple):
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """What became of a command. It is given out only after its entry is durable.
 
     `outcome` is accepted, rejected, deferred, ignored or duplicate; a duplicate repeats what the
@@ -110,3 +112,41 @@ class Receipt(NamedTuple):
     def accepted(self) -> bool:
         """Whether the command took effect, now or the first time it was sent."""
         return "accepted" in (self.outcome, self.first)
+
+
+def check_options(command: Send | Create) -> None:
+    """Raise ValueInvalid where an option of a command is not of its type."""
+    if command.by is not None:
+        TEXT.coerce(command.by, "by")
+    if command.at is not None:
+        BUILTIN["time"].coerce(command.at, "at")
+    if command.height is not None:
+        BUILTIN["epoch"].coerce(command.height, "height")
+    if command.cause is not None and (type(command.cause) is not int or command.cause < 1):
+        raise ValueInvalid("a cause is the position of an entry", place="cause")
+    if command.key is not None:
+        TEXT.coerce(command.key, "key")
+        if not 0 < len(command.key) <= KEY_CHARS_MAX or not command.key.isprintable():
+            why = f"an idempotency key has 1 to {KEY_CHARS_MAX} printable characters"
+            raise ValueInvalid(why, place="key")
+
+
+def check_head(command: Observe) -> None:
+    """Raise ValueInvalid where an observation is not a chain's head."""
+    if type(command.chain) is not str or not CHAIN.match(command.chain):
+        raise ValueInvalid(f"{command.chain!r} does not name a chain", place="chain")
+    BUILTIN["epoch"].coerce(command.height, "height")
+    if command.height < 0:
+        raise ValueInvalid("a height is not negative", place="height")
+    if command.by is not None:
+        TEXT.coerce(command.by, "by")
+    if command.at is not None:
+        BUILTIN["time"].coerce(command.at, "at")
+
+
+def check_name(name: str) -> tuple[str, str]:
+    """Return machine and key of `machine/key`, or raise NameInvalid."""
+    machine, slash, key = name.partition("/")
+    if not slash or not machine or not key or len(name) > 400 or not key.isprintable():
+        raise NameInvalid(f"{name!r} does not name an instance", hint="write machine/key")
+    return machine, key

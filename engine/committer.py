@@ -18,23 +18,22 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Generic, TypeVar
 
+import msgspec
+
 Ask = TypeVar("Ask")
 Answer = TypeVar("Answer")
 
 BATCH_MAX = 10_000
 
 
-class Job(Generic[Ask, Answer]):
+class Job(msgspec.Struct, Generic[Ask, Answer], gc=False):
     """One request and, once `done`, its answer or error."""
 
-    __slots__ = ("answer", "ask", "done", "error", "future")
-
-    def __init__(self, ask: Ask, future: asyncio.Future[Answer] | None = None) -> None:
-        self.ask = ask
-        self.answer: Answer | None = None
-        self.error: BaseException | None = None
-        self.done = False
-        self.future = future
+    ask: Ask
+    future: asyncio.Future[Answer] | None = None
+    answer: Answer | None = None
+    error: BaseException | None = None
+    done: bool = False
 
     def result(self) -> Answer:
         """Return the answer, or raise the error."""
@@ -46,9 +45,17 @@ class Job(Generic[Ask, Answer]):
 class Committer(Generic[Ask, Answer]):
     """Runs jobs in batches; see the module's theory of operation."""
 
-    def __init__(self, run: Callable[[Sequence[Job[Ask, Answer]]], None]) -> None:
-        """`run` gives each job its answer or error, durably; it never raises."""
+    def __init__(
+        self,
+        run: Callable[[Sequence[Job[Ask, Answer]]], None],
+        run_alone: Callable[[Ask], Answer],
+    ) -> None:
+        """`run` gives each job its answer or error, durably; it never raises.
+
+        `run_alone` does the same for one request, and returns or raises.
+        """
         self._run = run
+        self._run_alone = run_alone
         self._queue: deque[Job[Ask, Answer]] = deque()
         self.leader = threading.RLock()
         self._wake = threading.Semaphore(0)
@@ -60,10 +67,26 @@ class Committer(Generic[Ask, Answer]):
         """Run requests, all in one batch, and return their finished jobs."""
         jobs: list[Job[Ask, Answer]] = [Job(ask) for ask in asks]
         self._queue.extend(jobs)
-        with self.leader:
-            while not jobs[-1].done:
-                self._lead()
+        self._wait(jobs[-1])
         return jobs
+
+    def execute_one(self, ask: Ask) -> Answer:
+        """Run one request; returns its answer or raises its error."""
+        if not self._queue and self.leader.acquire(blocking=False):
+            try:
+                return self._run_alone(ask)
+            finally:
+                self.leader.release()
+        job: Job[Ask, Answer] = Job(ask)
+        self._queue.append(job)
+        self._wait(job)
+        return job.result()
+
+    def _wait(self, job: Job[Ask, Answer]) -> None:
+        """Lead until a job is done, or find that another leader did it."""
+        with self.leader:
+            while not job.done:
+                self._lead()
 
     def submit(self, ask: Ask) -> asyncio.Future[Answer]:
         """Queue a request from an event loop; the future gets its answer."""
@@ -93,13 +116,23 @@ class Committer(Generic[Ask, Answer]):
     def _lead(self) -> None:
         """Run one batch of what is queued. Called with the leadership."""
         queue = self._queue
-        batch = [queue.popleft() for _ in range(min(len(queue), BATCH_MAX))]
-        if not batch:
-            return
+        batch = []
+        while queue and len(batch) < BATCH_MAX:
+            batch.append(queue.popleft())
         self._run(batch)
-        loops: dict[asyncio.AbstractEventLoop, list[Job[Ask, Answer]]] = {}
+        waiting = []
         for job in batch:
             job.done = True
+            if job.future is not None:
+                waiting.append(job)
+        if waiting:
+            self._hand_over(waiting)
+
+    @staticmethod
+    def _hand_over(waiting: Sequence[Job[Ask, Answer]]) -> None:
+        """Give finished jobs to their event loops, one wake-up per loop."""
+        loops: dict[asyncio.AbstractEventLoop, list[Job[Ask, Answer]]] = {}
+        for job in waiting:
             if job.future is not None:
                 loops.setdefault(job.future.get_loop(), []).append(job)
         for loop, jobs in loops.items():

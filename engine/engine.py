@@ -32,7 +32,7 @@ from . import catalogue
 from .commands import Command, Create, Observe, Receipt, Send
 from .committer import Committer, Job
 from .deadlines import WALL
-from .ledger import Ledger, check_command
+from .ledger import Ledger
 from .loading import open_world, store
 
 FLUSH_ENTRIES = 20_000
@@ -58,7 +58,7 @@ class Engine:
         self.clock = clock
         self.world = open_world(tape)
         self.ledger = Ledger(self.world)
-        self.committer: Committer[Command, Receipt] = Committer(self._run)
+        self.committer: Committer[Command, Receipt] = Committer(self._run, self._run_alone)
         self.anchor_every_s = ANCHOR_EVERY_S
         self.on_timers_changed: Callable[[], None] = lambda: None
         self._anchored_at = time.monotonic()
@@ -134,13 +134,10 @@ class Engine:
 
     def execute(self, command: Command) -> Receipt:
         """Run one command from any thread. Raises the error of a command that cannot be taken."""
-        check_command(command)
-        return self.committer.execute([command])[0].result()
+        return self.committer.execute_one(command)
 
     def execute_many(self, commands: Sequence[Command]) -> list[Receipt | StatetapeError]:
         """Run commands in order, in as few commits as fit; each answer is a receipt or an error."""
-        for command in commands:
-            check_command(command)
         if not commands:
             return []
         jobs = self.committer.execute(commands)
@@ -148,23 +145,20 @@ class Engine:
             job.error if isinstance(job.error, StatetapeError) else job.result() for job in jobs
         ]
 
-    async def execute_async(self, command: Command) -> Receipt:
+    def execute_async(self, command: Command) -> asyncio.Future[Receipt]:
         """Run one command from an event loop; commands in flight together share a sync."""
-        check_command(command)
-        return await self.committer.submit(command)
+        return self.committer.submit(command)
 
-    async def send_async(
+    def send_async(
         self, instance: str, event: str, params: Mapping[str, Any] | None = None, **options: Any
-    ) -> Receipt:
+    ) -> asyncio.Future[Receipt]:
         """`send`, from an event loop."""
-        return await self.execute_async(Send(instance, event, params or {}, **options))
+        return self.committer.submit(Send(instance, event, params or {}, **options))
 
     async def execute_many_async(
         self, commands: Sequence[Command]
     ) -> list[Receipt | StatetapeError]:
         """`execute_many`, from an event loop."""
-        for command in commands:
-            check_command(command)
         futures = [self.committer.submit(command) for command in commands]
         return await asyncio.gather(*futures, return_exceptions=True)  # type: ignore[return-value]
 
@@ -179,6 +173,13 @@ class Engine:
             return self.world.deadlines.earliest(WALL)
 
     # transactions
+
+    def _run_alone(self, command: Command) -> Receipt:
+        """Run one command in a transaction of its own."""
+        self._fire_due()
+        receipt: Receipt = self._transact(lambda now: self.ledger.run(command, now))
+        self._keep_up()
+        return receipt
 
     def _run(self, jobs: Sequence[Job[Command, Receipt]]) -> None:
         """Run a batch: all entries of its commands in one transaction."""
@@ -205,14 +206,18 @@ class Engine:
                 job.error = error
 
     def _fire_due(self) -> int:
+        """Fire what is overdue, in commits of at most FIRE_MAX."""
+        world = self.world
+        deadlines = world.deadlines
         fired = 0
-        while True:
-            world = self.world
-            now = self.clock()
-            earliest = world.deadlines.earliest(WALL)
-            if earliest is None or earliest > now:
-                return fired
-            fired += self._transact(lambda now: self.ledger.fire_due(now, FIRE_MAX))
+        while deadlines.heights or self.clock() >= deadlines.soonest:
+            if not deadlines.pending(self.clock(), world.heads):
+                break
+            count = self._transact(lambda now: self.ledger.fire_due(now, FIRE_MAX))
+            fired += count
+            if count < FIRE_MAX:
+                break
+        return fired
 
     def _transact(self, work: Callable[[int], Any]) -> Any:
         """Run `work(now)` and store what it staged. Called with the leadership."""
@@ -221,45 +226,45 @@ class Engine:
         tape = self.tape
         world = self.world
         staged = self.ledger.staged
-        tape.begin()
-        before = world.size
+        tape.take()
         try:
-            before = self._absorb(before)
-            result = work(self.clock())
-            flush = len(world.window) >= FLUSH_ENTRIES
-            if staged:
-                tape.append(staged)
-                if flush:
-                    store(tape, world)
-                tape.commit()
-            else:
-                tape.rollback()
-        except BaseException:
-            tape.rollback()
+            before = self._absorb()
+            try:
+                result = work(self.clock())
+                flush = len(world.window) >= FLUSH_ENTRIES
+                if staged:
+                    tape.write(staged, self._project if flush else None)
+            except BaseException:
+                world.rollback(before)
+                raise
+            world.settled()
+            if staged and flush:
+                world.flushed()
+            return result
+        finally:
             staged.clear()
-            world.rollback(before)
-            raise
-        flush = flush and bool(staged)
-        staged.clear()
-        world.settled()
-        if flush:
-            world.flushed()
-        return result
+            tape.give()
 
-    def _absorb(self, before: int) -> int:
-        """Learn what other processes appended; a failure here breaks this engine for good."""
+    def _project(self) -> None:
+        store(self.tape, self.world)
+
+    def _absorb(self) -> int:
+        """Learn what other processes appended; returns the size that a rollback goes back to.
+
+        A failure here leaves a world that nobody can trust: this engine is done.
+        """
         foreign = self.tape.foreign()
-        if not foreign:
-            return before
-        try:
-            self.world.absorb(foreign)
-        except StatetapeError as error:
-            self._broken = error
-            raise
+        if foreign:
+            try:
+                self.world.absorb(foreign)
+            except StatetapeError as error:
+                self._broken = error
+                raise
         return self.world.size
 
     def _keep_up(self) -> None:
         """What may wait until after a commit: the anchor, the WAL, the alarm clock."""
+        self.tape.move_wal()
         if time.monotonic() - self._anchored_at >= self.anchor_every_s:
             self.anchor()
         self.on_timers_changed()
@@ -270,25 +275,19 @@ class Engine:
         """Sign and write a checkpoint of everything stored, if there is something new."""
         with self.committer.leader:
             self._anchored_at = time.monotonic()
-            self.tape.move_wal()
             return self.tape.anchor()
 
     def flush(self) -> None:
         """Bring the projections up to the last entry."""
         with self.committer.leader:
-            if self.world.window:
-                self._store_projection()
-
-    def _store_projection(self) -> None:
-        self.tape.begin()
-        try:
-            self._absorb(self.world.size)
-            store(self.tape, self.world)
-            self.tape.commit()
-        except BaseException:
-            self.tape.rollback()
-            raise
-        self.world.flushed()
+            self.tape.take()
+            try:
+                self._absorb()
+                if self.world.window:
+                    self.tape.write((), self._project)
+                    self.world.flushed()
+            finally:
+                self.tape.give()
 
     def close(self) -> None:
         """Finish what is queued, catch up the projections, anchor, and let go of the tape."""

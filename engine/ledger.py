@@ -18,24 +18,23 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from ..fsm.composite import BUILTIN
 from ..fsm.decide import ACCEPTED, DEFERRED, REJECTED, Decision, Moment, bind, create, decide
 from ..fsm.entry import HEAD, REORG, SPEC, Entry, decode, encode
 from ..fsm.errors import CallerError
 from ..fsm.fold import Folded
 from ..fsm.machine import Event, Machine
-from ..fsm.types import TEXT, Json, ValueInvalid, as_json, json_int
+from ..fsm.types import Json, ValueInvalid, as_json, json_int
 from .commands import (
-    CHAIN,
     DUPLICATE,
-    KEY_CHARS_MAX,
     Command,
     Create,
     IdempotencyConflict,
-    NameInvalid,
     Observe,
     Receipt,
     Send,
+    check_head,
+    check_name,
+    check_options,
 )
 from .deadlines import WALL, Item
 from .world import Instance, World
@@ -54,15 +53,21 @@ class Ledger:
         Raises CallerError or ConflictError where the command cannot be taken; then nothing of it
         is staged (timers that were due are).
         """
-        self.fire_due(now)
+        deadlines = self.world.deadlines
+        if (now >= deadlines.soonest or deadlines.heights) and self._pending(now):
+            self.fire_due(now)
         if isinstance(command, Send):
             receipt = self._send(command, now)
         elif isinstance(command, Create):
             receipt = self._create(command, now)
         else:
             receipt = self._observe(command, now)
-        self.fire_due(now)
+        if (now >= deadlines.soonest or deadlines.heights) and self._pending(now):
+            self.fire_due(now)
         return receipt
+
+    def _pending(self, now: int) -> bool:
+        return self.world.deadlines.pending(now, self.world.heads)
 
     def fire_due(self, now: int, limit: int | None = None) -> int:
         """Fire every timer that is due: wall time up to `now`, heights up to the newest heads.
@@ -94,17 +99,23 @@ class Ledger:
     # commands
 
     def _send(self, command: Send, now: int) -> Receipt:
+        at, height, key = command.at, command.height, command.key
+        by, cause = command.by, command.cause
+        if not (at is None is height is key is by is cause):
+            check_options(command)
         instance = self.world.instance(command.instance)
         if instance is None:
             return self._unknown(command, now)
         machine = instance.machine
-        if command.key is not None:
-            known = self._known(command, (instance.pos, command.key), machine.events)
+        if key is not None:
+            known = self._known(command, (instance.pos, key), machine.events)
             if known is not None:
                 return known
-        at = now if command.at is None else command.at
-        height = command.height
-        if height is None and machine.chain is not None:
+        if at is None:
+            at = now
+        if machine.chain is None:
+            height = None
+        elif height is None:
             height = self.world.height(machine.chain)
         moment = Moment(at, height, instance.key, instance.state, machine.chain)
         decision = decide(
@@ -118,12 +129,12 @@ class Ledger:
         )
         entry = Entry(
             at=at,
-            by=command.by,
-            cause=command.cause,
+            by=by,
+            cause=cause,
             event=command.event,
-            height=None if height is None or machine.chain is None else json_int(height),
+            height=None if height is None else json_int(height),
             instance=instance.pos,
-            key=command.key,
+            key=key,
             params=decision.params,
             recorded=None if at == now else now,
         )
@@ -135,6 +146,8 @@ class Ledger:
     def _create(self, command: Create, now: int) -> Receipt:
         machine = command.machine
         name = command.instance
+        check_options(command)
+        check_name(name)
         if command.key is not None:
             creation = {machine.create.name: machine.create}
             known = self._known(command, (0, f"{name} {command.key}"), creation)
@@ -210,6 +223,7 @@ class Ledger:
 
     def _observe(self, command: Observe, now: int) -> Receipt:
         """Heights only rise: a lower head is recorded as a reorganisation, the same one not."""
+        check_head(command)
         world = self.world
         head = world.heads.get(command.chain)
         if head is not None and head[0] == command.height:
@@ -233,6 +247,7 @@ class Ledger:
 
     def _unknown(self, command: Send, now: int) -> Receipt:
         """Record a command to an instance that is not there: it must not be lost."""
+        check_name(command.instance)
         if command.key is not None:
             known = self._known(command, (0, f"{command.instance} {command.key}"), {})
             if known is not None:
@@ -328,7 +343,7 @@ class Ledger:
                 firing=entry.timer,
             )
             if entry.offer is not None:
-                decision = decision._replace(params=None)
+                decision.params = None
             self._record(instance, entry, decision)
         except CallerError as error:
             entry.to = entry.from_ = entry.set = entry.effects = entry.timers = None
@@ -410,37 +425,6 @@ class Ledger:
         """Return an entry that is stored or only staged."""
         index = pos - (self.world.size - len(self.staged)) - 1
         return self.staged[index] if index >= 0 else self.world.source.body(pos)
-
-
-def check_name(name: str) -> tuple[str, str]:
-    """Return machine and key of `machine/key`, or raise NameInvalid."""
-    machine, slash, key = name.partition("/")
-    if not slash or not machine or not key or len(name) > 400 or not key.isprintable():
-        raise NameInvalid(f"{name!r} does not name an instance", hint="write machine/key")
-    return machine, key
-
-
-def check_command(command: Command) -> None:
-    """Raise CallerError where a command's options are not of their types."""
-    place = "command"
-    if command.by is not None:
-        TEXT.coerce(command.by, f"{place}.by")
-    if command.at is not None:
-        BUILTIN["time"].coerce(command.at, f"{place}.at")
-    if command.height is not None:
-        BUILTIN["epoch"].coerce(command.height, f"{place}.height")
-    if isinstance(command, Observe):
-        if not CHAIN.match(command.chain) or command.height < 0:
-            raise NameInvalid(f"{command.chain!r} at {command.height} is not a chain's head")
-        return
-    if command.key is not None:
-        TEXT.coerce(command.key, f"{place}.key")
-        if not 0 < len(command.key) <= KEY_CHARS_MAX or not command.key.isprintable():
-            why = f"an idempotency key has 1 to {KEY_CHARS_MAX} printable characters"
-            raise ValueInvalid(why, place=f"{place}.key")
-    if command.cause is not None and (type(command.cause) is not int or command.cause < 1):
-        raise ValueInvalid("a cause is the position of an entry", place=f"{place}.cause")
-    check_name(command.instance)
 
 
 def stored(event: Event | None, params: Mapping[str, Any]) -> Json:

@@ -19,7 +19,7 @@ from ..fsm import fold
 from ..fsm.entry import HEAD, SPEC, Entry, decode
 from ..fsm.fold import Armed, Folded, Parked
 from ..fsm.machine import Machine
-from .deadlines import WALL, Deadlines, Item
+from .deadlines import WALL, Deadlines
 
 CACHE_MAX = 100_000
 """Clean instances kept in memory; beyond it they are read again when needed."""
@@ -98,13 +98,9 @@ class Instance:
         folded.parked = self.parked
         return folded
 
-    def save(self) -> tuple[Any, ...]:
-        """Return what `restore` needs to undo later changes."""
-        return (self.state, self.data, self.seq, self.last, self.timers, self.parked)
-
     def restore(self, saved: tuple[Any, ...]) -> None:
-        """Undo every change since `save`."""
-        self.state, self.data, self.seq, self.last, self.timers, self.parked = saved
+        """Undo every change since `World.touch` noted this instance."""
+        _, self.state, self.data, self.seq, self.last, self.timers, self.parked = saved
 
 
 class World:
@@ -122,11 +118,11 @@ class World:
         self.names: dict[str, Instance] = {}
         self.positions: dict[int, Instance] = {}
         self.keys: dict[tuple[int, str], int] = {}
-        self.deadlines = Deadlines(self._stands)
+        self.deadlines = Deadlines(self._armed)
         self.dirty: set[Instance] = set()
         self.window_base = 1
         self.window: list[int] = []
-        self._journal: list[Callable[[], object] | tuple[Instance, tuple[Any, ...]]] = []
+        self._journal: list[Callable[[], object] | tuple[Any, ...]] = []
         self._tail: dict[int, Folded] = {}
         self._tail_names: dict[str, Folded] = {}
 
@@ -174,18 +170,17 @@ class World:
         pos = self.keys.get((instance, key))
         return pos if pos is not None else self.source.key_position(instance, key)
 
-    def _stands(self, clock: str, item: Item) -> bool:
-        deadline, armed, name, pos = item
+    def _armed(self, pos: int, name: str) -> Armed | None:
         instance = self.instance_at(pos)
-        kind = "at" if clock == WALL else "height"
-        return instance is not None and instance.timers.get(name) == (kind, deadline, armed)
+        return instance.timers.get(name) if instance else None
 
     # change
 
     def touch(self, instance: Instance) -> None:
         """Note that an instance is about to change."""
-        self._journal.append((instance, instance.save()))
-        self.dirty.add(instance)
+        i = instance
+        self._journal.append((i, i.state, i.data, i.seq, i.last, i.timers, i.parked))
+        self.dirty.add(i)
 
     def add(self, instance: Instance) -> None:
         """Add an instance that was just created."""
@@ -231,9 +226,8 @@ class World:
 
     def arm(self, instance: Instance, name: str, armed: Armed) -> None:
         """Put an instance's timer among the deadlines."""
-        kind, deadline, pos = armed
-        clock = WALL if kind == "at" else instance.machine.chain or WALL
-        self.deadlines.arm(clock, (deadline, pos, name, instance.pos))
+        clock = WALL if armed[0] == "at" else instance.machine.chain or WALL
+        self.deadlines.arm(clock, name, instance.pos, armed)
 
     def grow(self, instance: int) -> int:
         """Take the next position for an entry of `instance` (0: of the tape itself)."""
@@ -252,7 +246,7 @@ class World:
         restored: list[Instance] = []
         for change in reversed(self._journal):
             if isinstance(change, tuple):
-                change[0].restore(change[1])
+                change[0].restore(change)
                 restored.append(change[0])
             else:
                 change()
@@ -261,7 +255,7 @@ class World:
             del self.window[size - self.size :]
         self.size = size
         for instance in restored:
-            # A timer taken off the heap while it was gone goes back.
+            # The heap may have put a timer later while it was changed.
             for name, armed in instance.timers.items():
                 self.arm(instance, name, armed)
 
@@ -308,9 +302,9 @@ class World:
 
     def arm_folded(self, folded: Folded) -> None:
         """Put a folded instance's timers among the deadlines."""
-        for name, (kind, deadline, pos) in folded.timers.items():
-            clock = WALL if kind == "at" else self.machine(folded.spec).chain or WALL
-            self.deadlines.arm(clock, (deadline, pos, name, folded.pos))
+        for name, armed in folded.timers.items():
+            clock = WALL if armed[0] == "at" else self.machine(folded.spec).chain or WALL
+            self.deadlines.arm(clock, name, folded.pos, armed)
 
     def _absorb_tape(self, entry: Entry) -> None:
         if entry.tape == HEAD:

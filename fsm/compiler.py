@@ -383,6 +383,9 @@ class _Compiler:
         for name in written:
             if name != ANY:
                 self._known_state(name, (*path, "from"))
+                if self._final(name):
+                    why = f"{name!r} is final and takes nothing"
+                    raise SpecError(why, place=self.place(*path, "from"))
         if part.to is not None and part.to != SAME:
             self._known_state(part.to, (*path, "to"))
         going = [name for name in self.spec.states if not self._final(name)]
@@ -439,17 +442,17 @@ class _Compiler:
             if isinstance(after, str) and DURATION.match(after):
                 after = parse_duration(after)
             value = self._expression(after, (*path, "after"), self.scope, self.types["int"])
-            return Timer(name, part.event, "after", value, when)
+            return Timer(name, part.event, "after", self.types["time"], value, when)
         if part.at is not None:
             value = self._expression(part.at, (*path, "at"), self.scope, self.types["time"])
-            return Timer(name, part.event, "at", value, when)
+            return Timer(name, part.event, "at", self.types["time"], value, when)
         if not self.spec.chain:
             why = "a timer at a height needs the machine's `chain`"
             raise SpecError(why, place=self.place(*path, "at_height"))
         value = self._expression(
             part.at_height or 0, (*path, "at_height"), self.scope, self.types["epoch"]
         )
-        return Timer(name, part.event, "height", value, when)
+        return Timer(name, part.event, "height", self.types["epoch"], value, when)
 
     def _timer_events(self, events: Mapping[str, Event]) -> None:
         for name, part in self.spec.states.items():

@@ -26,9 +26,10 @@ same bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from .composite import BUILTIN
+import msgspec
+
 from .errors import CallerError, StatetapeError
 from .expression import Expression
 from .machine import REQUIRED, Assignment, Effect, Event, Machine, Rejection, Row
@@ -40,9 +41,6 @@ DEFERRED = "deferred"
 IGNORED = "ignored"
 
 EVALUATION_ERRORS = (ArithmeticError, LookupError, TypeError, ValueError, StatetapeError)
-
-_POINT = {"at": "time", "height": "epoch"}
-"""The type that bounds each kind of deadline."""
 
 Deadline = tuple[str, int]
 """("at", microseconds) or ("height", height)."""
@@ -86,7 +84,7 @@ class Moment:
         return self.given_height
 
 
-class Decision(NamedTuple):
+class Decision(msgspec.Struct, gc=False):
     """What was decided. JSON members are None where they say nothing.
 
     `params` are the parameters as an entry stores them; `data` the typed data after; `patch` its
@@ -119,15 +117,15 @@ def decide(
     event is. Raises HeightUnknown where a rule reads a height that nobody gave.
     """
     event = machine.events.get(name)
+    rows = machine.table[state].get(name)
     if event is None:
         return _refused(machine, params, "undeclared_event", accepts=machine.accepts(state))
-    if machine.states[state].final:
+    if rows is None and machine.states[state].final:
         return _refused(machine, params, "terminated")
     try:
         typed, stored = bind(event, params)
     except ValueInvalid as error:
         return _refused(machine, params, "bad_arguments", detail=str(error))
-    rows = machine.table[state].get(name)
     if rows is None:
         return _no_row(machine, event, state, stored)
     refusal = _require(machine, event, data, typed, moment)
@@ -137,13 +135,15 @@ def decide(
         row = _choose(rows, data, typed, moment)
         if row is None:
             return _no_row(machine, event, state, stored, rows)
-        after = _assign((event.assignments, row.assignments), data, typed, moment)
-        effects = _effects((event.effects, row.effects), data, typed, moment)
+        changed = _assign((event.assignments, row.assignments), data, typed, moment)
+        effects: list[Json] = []
+        if event.effects or row.effects:
+            effects = _effects((event.effects, row.effects), data, typed, moment)
     except EVALUATION_ERRORS as error:
         return _failed(machine, stored, error)
     entered = state if row.same else row.to
     return _conclude(
-        machine, stored, typed, state, entered, data, after, timers, effects, moment, firing
+        machine, stored, typed, state, entered, data, changed, timers, effects, moment, firing
     )
 
 
@@ -159,16 +159,17 @@ def create(machine: Machine, params: Mapping[str, Any], moment: Moment) -> Decis
     if refusal is not None:
         return Decision(REJECTED, stored, reason=refusal)
     try:
-        after = _assign((event.assignments,), data, typed, moment)
+        changed = _assign((event.assignments,), data, typed, moment)
         effects = _effects((event.effects,), data, typed, moment)
     except EVALUATION_ERRORS as error:
         return _failed(machine, stored, error)
     decision = _conclude(
-        machine, stored, typed, None, machine.initial, data, after, {}, effects, moment, None
+        machine, stored, typed, None, machine.initial, data, changed, {}, effects, moment, None
     )
     if decision.outcome != ACCEPTED:
         return decision
-    return decision._replace(patch=machine.freeze(decision.data or after))
+    decision.patch = machine.freeze(decision.data or data)
+    return decision
 
 
 def bind(event: Event, params: Mapping[str, Any]) -> tuple[dict[str, Any], Json]:
@@ -231,21 +232,18 @@ def _assign(
     typed: dict[str, Any],
     moment: Moment,
 ) -> dict[str, Any]:
-    """Return the data after all assignments; `data` itself when there are none."""
-    after = data
+    """Return the fields that the assignments set, each checked against its bounds."""
+    changed: dict[str, Any] = {}
     for assignments in groups:
         for assignment in assignments:
-            if after is data:
-                after = dict(data)
             field = assignment.field
+            name = field.name
             value = assignment.value.call(data, typed, moment)
-            if assignment.key is None:
-                after[field.name] = field.type.admit(after[field.name], value, field.name)
-            else:
-                key = assignment.key.call(data, typed, moment)
-                changed = {**after[field.name], key: value}
-                after[field.name] = field.type.admit(after[field.name], changed, field.name)
-    return after
+            before = changed[name] if name in changed else data[name]
+            if assignment.key is not None:
+                value = {**before, assignment.key.call(data, typed, moment): value}
+            changed[name] = field.type.admit(before, value, name)
+    return changed
 
 
 def _effects(
@@ -275,13 +273,14 @@ def _conclude(
     state: str | None,
     entered: str | None,
     data: dict[str, Any],
-    after: dict[str, Any],
+    changed: dict[str, Any],
     timers: Mapping[str, Any],
     effects: list[Json],
     moment: Moment,
     firing: str | None,
 ) -> Decision:
     """Check the invariants, enter the state, and say what changed."""
+    after = {**data, **changed} if changed else data
     changes = None
     try:
         for invariant in machine.invariants:
@@ -294,16 +293,16 @@ def _conclude(
                 effects = effects + _effects((target.entry,), after, typed, moment)
             if target.timers or timers:
                 changes = _enter(machine, entered, after, timers, moment, firing)
-        patch = None if after is data else _patch(machine, data, after)
+        patch = _patch(machine, data, changed) if changed else None
     except EVALUATION_ERRORS as error:
         return _failed(machine, stored, error)
     to = entered if entered != state else None
     return Decision(ACCEPTED, stored, to, after, patch, changes or None, effects or None)
 
 
-def _patch(machine: Machine, data: dict[str, Any], after: dict[str, Any]) -> Json:
+def _patch(machine: Machine, data: dict[str, Any], changed: dict[str, Any]) -> Json:
     patch = {}
-    for name, value in after.items():
+    for name, value in changed.items():
         before = data[name]
         if before is not value and before != value:
             patch[name] = machine.fields[name].type.patch(before, value)
@@ -334,7 +333,7 @@ def _enter(
             value = moment.now + max(value, 1)
         if moment.follows:
             value = max(value, (moment.height if kind == "height" else moment.now) + 1)
-        deadline = (kind, BUILTIN[_POINT[kind]].coerce(value, timer.name))
+        deadline = (kind, timer.point.coerce(value, timer.name))
         wanted.add(timer.name)
         armed = timers.get(timer.name)
         if armed is None or timer.name == firing or armed[:2] != deadline:

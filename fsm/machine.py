@@ -122,11 +122,15 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """A deadline of a state. `kind` is `after` (microseconds), `at` (time) or `height`."""
+    """A deadline of a state. `kind` is `after` (microseconds), `at` (time) or `height`.
+
+    `point` is the type of the deadline itself: a time or a height.
+    """
 
     name: str
     event: str
     kind: str
+    point: Type
     value: Expression
     when: Expression | None
 

@@ -140,14 +140,15 @@ class Int(Type):
     plain = False
 
     def coerce(self, value: object, place: str) -> int:
-        number = exact_int(value)
+        number = value if type(value) is int else exact_int(value)
         if number is None:
             raise self.refuse(value, place)
         if self.low is not None and number < self.low:
             raise self.refuse(value, place, f"below {self.low}")
-        if self.high is not None and number > self.high:
-            raise self.refuse(value, place, f"above {self.high}")
-        if number.bit_length() > INT_BITS_MAX:
+        if self.high is not None:
+            if number > self.high:
+                raise self.refuse(value, place, f"above {self.high}")
+        elif number.bit_length() > INT_BITS_MAX:
             raise self.refuse(value, place, f"more than {INT_BITS_MAX} bits")
         return number
 

@@ -104,7 +104,9 @@ def named(
     if primary == sqlite3.SQLITE_FULL:
         hint = "free space on the disk and send the command again"
         return StoreFull(f"the disk is full: {said}", place=place, hint=hint)
-    if committing:
+    if primary == sqlite3.SQLITE_CONSTRAINT:
+        return StoreFailed(f"the tape refused a row: {said}", place=place)
+    if committing and primary not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         hint = "open the tape again; commands with an idempotency key can safely be repeated"
         return OutcomeUnknown(f"the commit failed: {said}", place=place, hint=hint)
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

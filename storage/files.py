@@ -1,7 +1,7 @@
 """The files beside a tape: its lock, its signing key, its anchor.
 
     TAPE          the SQLite file (with -wal and -shm while open)
-    TAPE.lock     held while a transaction or a WAL checkpoint runs; its content is nothing
+    TAPE.lock     held while a transaction or a WAL checkpoint runs; says who wrote last
     TAPE.key      the Ed25519 key that signs checkpoints, mode 0600
     TAPE.anchor   the newest signed checkpoint
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import mmap
 import os
 import time
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from .errors import KeyInvalid, NoteInvalid, StoreFailed, StoreFull, TapeBusy
 from .note import SignerKey, parse_signer_key
 
 _POLL_S = 0.001
+_MARK_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,24 @@ class Lock:
         self.path = path
         self.timeout_s = timeout_s
         self._depth = 0
+        self._mine = os.urandom(_MARK_BYTES)
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            os.ftruncate(self._descriptor, _MARK_BYTES)
+            self._mark = mmap.mmap(self._descriptor, _MARK_BYTES)
         except OSError as error:
             raise failed(error, path) from error
+
+    def others_wrote(self) -> bool:
+        """Whether another holder may have written since this one last asked. Ask while holding.
+
+        The lock file's content is the mark of its last writer, set before it writes anything: so
+        a holder that finds its own mark need not look at the tape again.
+        """
+        if self._mark[:] == self._mine:
+            return False
+        self._mark[:] = self._mine
+        return True
 
     def acquire(self) -> None:
         """Take the lock, or raise TapeBusy after the timeout. May be taken again while held."""
@@ -99,6 +115,7 @@ class Lock:
 
     def close(self) -> None:
         """Give everything back."""
+        self._mark.close()
         os.close(self._descriptor)
 
 

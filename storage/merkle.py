@@ -62,22 +62,23 @@ class Edge:
         self.size = size
         self.levels = [list(level) for level in levels] or [[]]
 
-    def copy(self) -> Edge:
-        """Return an independent copy, to roll back to."""
-        return Edge(self.size, self.levels)
-
-    def push(self, leaf: bytes) -> list[Node]:
-        """Append one leaf hash; returns the subtrees that it completed, smallest first."""
-        leaves = self.levels[0]
-        leaves.append(leaf)
-        self.size += 1
-        return self._carry() if len(leaves) == WIDTH else []
-
     def extend(self, leaves: Sequence[bytes]) -> list[Node]:
-        """Append leaf hashes that complete at most the subtree of 256 they fall into."""
-        self.levels[0] += leaves
-        self.size += len(leaves)
-        return self._carry() if len(self.levels[0]) == WIDTH else []
+        """Append leaf hashes; returns the subtrees that they completed, smallest first."""
+        edge = self.levels[0]
+        if len(leaves) < WIDTH - len(edge):
+            edge += leaves
+            self.size += len(leaves)
+            return []
+        completed: list[Node] = []
+        start = 0
+        while start < len(leaves):
+            some = leaves[start : start + WIDTH - len(edge)]
+            start += len(some)
+            edge += some
+            self.size += len(some)
+            if len(edge) == WIDTH:
+                completed += self._carry()
+        return completed
 
     def _carry(self) -> list[Node]:
         completed: list[Node] = []

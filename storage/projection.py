@@ -152,7 +152,7 @@ class Projection(NamedTuple):
 
 
 def store(tape: Tape, projection: Projection) -> None:
-    """Store a flush inside the running transaction.
+    """Store a flush inside the running transaction (`Tape.write`'s `also`).
 
     `window` holds, for each entry from `window_base` on, the position of its instance (0: none).
     """

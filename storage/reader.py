@@ -196,7 +196,7 @@ class Reader:
         """Say whether the entries, the stored nodes, or the history itself differ."""
         edge = Edge()
         for body in self.read(1, anchor.size):
-            edge.push(leaf_hash(body))
+            edge.extend([leaf_hash(body)])
         if edge.root() == anchor.root:
             raise TapeDamaged("a stored tree node is wrong", place="table node")
         why = f"the first {anchor.size} entries are not those that the anchor signed"

@@ -29,7 +29,7 @@ _TABLES = (
     """CREATE TABLE entry (
     pos INTEGER PRIMARY KEY,
     body TEXT NOT NULL,
-    mark BLOB NOT NULL CHECK (length(mark) = 8)
+    mark BLOB NOT NULL
 ) STRICT""",
     """CREATE TABLE node (
     level INTEGER NOT NULL CHECK (level > 0 AND level % 8 = 0),

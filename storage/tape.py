@@ -3,11 +3,12 @@
 Theory of operation.
 
 T1  Entries have positions 1, 2, 3, … without gaps; the stored bytes are the hashed bytes.
-T2  A transaction is: lock, BEGIN IMMEDIATE, learn what others appended, append, COMMIT, unlock.
-    COMMIT returns after the WAL is synced. Nobody is told of an entry before that.
-T3  A crash before COMMIT leaves nothing of the transaction, a crash after it all of it.
-T4  The tree's right edge is in memory and moves with the transaction: a rollback restores it.
-T5  A failed COMMIT is an unknown outcome: the handle is poisoned, and whoever opens the tape
+T2  A turn is: take the lock, learn what others appended, decide, `write` in one SQL transaction,
+    give the lock back. `write` returns after the WAL is synced. Nobody is told of an entry before.
+T3  A crash before the commit leaves nothing of a `write`, a crash after it all of it.
+T4  The tree's right edge is in memory and moves with `write`; after a failure it is made anew from
+    what is stored.
+T5  A failed commit is an unknown outcome: the handle is poisoned, and whoever opens the tape
     again sees what really happened. A full disk is known to have stored nothing.
 T6  `anchor` writes a signed checkpoint into the tape, then into the anchor file. A crash between
     leaves the tape ahead of its anchor, which is no finding; an anchor ahead of its tape is.
@@ -20,28 +21,31 @@ may each hold one on the same file.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 
+from ..fsm.errors import StatetapeError
 from .connection import connect, named
 from .errors import (
     AnchorMissing,
     KeyInvalid,
-    StoreFull,
+    OutcomeUnknown,
     TapeExists,
     TapePoisoned,
     TapeRolledBack,
 )
 from .files import Files, Lock, failed, read_key, read_small, replace, sync_directory, write_key
-from .merkle import Edge, leaf_hash
+from .merkle import Node, leaf_hash
 from .note import Checkpoint, SignerKey, VerifierKey, sign_note
 from .reader import NOTE_BYTES_MAX, Reader, check_anchor
 from .schema import MARK_BYTES, VERSION, authorize, migrate
 
 LOCK_TIMEOUT_S = 5.0
-WAL_BYTES_MAX = 16 * 1024 * 1024
-"""Above this the WAL is moved into the file between two transactions."""
+WAL_BYTES_MAX = 4 * 1024 * 1024
+"""After about this much the WAL is moved into the file, between two transactions. A WAL that stays
+small is overwritten in place, and syncing it is half as dear as syncing one that grows."""
+PAGE_BYTES = 4096
 
 _INSERT = "INSERT INTO entry (pos, body, mark) VALUES (?, ?, ?)"
 
@@ -58,7 +62,7 @@ class Tape(Reader):
         self.poisoned = False
         self.edge = self.edge_at(self.stored_size())
         self.anchored_size = 0
-        self._saved: Edge | None = None
+        self._wal_bytes = 0
         self._foreign: list[bytes] = []
 
     @classmethod
@@ -154,102 +158,115 @@ class Tape(Reader):
 
     @property
     def size(self) -> int:
-        """How many entries the tape has, those of the running transaction included."""
+        """How many entries the tape has."""
         return self.edge.size
 
-    # transactions
+    # turns
 
-    def begin(self) -> None:
-        """Start a transaction, and learn what other processes appended (see `foreign`)."""
+    def take(self) -> None:
+        """Begin a turn: nobody else writes until `give`. Learns what others wrote (`foreign`)."""
         if self.poisoned:
             why = "an earlier commit failed: close this handle and open the tape again"
             raise TapePoisoned(why, place=str(self.files.tape))
         self.lock.acquire()
-        try:
-            self.db.execute("BEGIN IMMEDIATE")
-            [(stored,)] = self.db.execute("SELECT coalesce(max(pos), 0) FROM entry").fetchall()
-            if stored != self.edge.size:
-                self._learn(stored)
-            self._saved = self.edge.copy()
-        except sqlite3.Error as error:
-            self._abandon()
-            raise named(error, self.files.tape) from error
-        except BaseException:
-            self._abandon()
-            raise
+        if self.lock.others_wrote():
+            try:
+                self._learn()
+            except BaseException:
+                self.poisoned = True
+                self.lock.release()
+                raise
 
-    def _learn(self, stored: int) -> None:
+    def give(self) -> None:
+        """End the turn."""
+        self.lock.release()
+
+    def _learn(self) -> None:
+        """Catch up with what is stored."""
+        stored = self.stored_size()
         if stored < self.edge.size:
             why = f"the tape shrank from {self.edge.size} to {stored} entries while open"
             raise TapeRolledBack(why, place=str(self.files.tape))
-        for body in self.read(self.edge.size + 1, stored):
-            self.edge.push(leaf_hash(body))
-            self._foreign.append(body)
+        fresh = list(self.read(self.edge.size + 1, stored))
+        self.edge.extend([leaf_hash(body) for body in fresh])
+        self._foreign += fresh
 
     def foreign(self) -> list[bytes]:
         """Return the entries of other processes that were not asked for yet, in order."""
         bodies, self._foreign = self._foreign, []
         return bodies
 
-    def append(self, bodies: Sequence[bytes]) -> None:
-        """Add entries to the running transaction, at the next positions."""
-        edge = self.edge
-        pos = edge.size
-        rows = []
-        nodes = []
-        for body in bodies:
-            pos += 1
-            leaf = leaf_hash(body)
-            rows.append((pos, body.decode(), leaf[:MARK_BYTES]))
-            nodes += edge.push(leaf)
+    def write(self, bodies: Sequence[bytes], also: Callable[[], None] | None = None) -> None:
+        """Store entries at the next positions, durably, all or none; called within a turn.
+
+        `also` writes projections in the same transaction. Raises StoreFull (nothing was stored)
+        or another OperatorError; OutcomeUnknown poisons the handle.
+        """
+        before = self.edge.size
+        leaves = [leaf_hash(body) for body in bodies]
+        nodes = self.edge.extend(leaves)
+        rows = [
+            (pos, body.decode(), leaf[:MARK_BYTES])
+            for pos, body, leaf in zip(count(before + 1), bodies, leaves)
+        ]
+        self._wal_bytes += PAGE_BYTES + sum(map(len, bodies))
         try:
-            if len(rows) == 1:
-                self.db.execute(_INSERT, rows[0])
+            if nodes or also is not None or len(rows) != 1:
+                self._write_all(rows, nodes, also)
             else:
-                self.db.executemany(_INSERT, rows)
-            if nodes:
-                self.db.executemany("INSERT INTO node (level, idx, root) VALUES (?, ?, ?)", nodes)
+                self._commit(_INSERT, rows[0])
+        except BaseException:
+            self._restore(before)
+            raise
+
+    def _write_all(
+        self,
+        rows: Sequence[tuple[int, str, bytes]],
+        nodes: Sequence[Node],
+        also: Callable[[], None] | None,
+    ) -> None:
+        try:
+            self.db.execute("BEGIN IMMEDIATE")
+            self.db.executemany(_INSERT, rows)
+            self.db.executemany("INSERT INTO node (level, idx, root) VALUES (?, ?, ?)", nodes)
+            if also is not None:
+                also()
         except sqlite3.Error as error:
             raise named(error, self.files.tape) from error
+        self._commit("COMMIT")
 
-    def commit(self) -> None:
-        """Make the transaction durable. Raises StoreFull (nothing stored) or OutcomeUnknown."""
+    def _commit(self, sql: str, values: Sequence[object] = ()) -> None:
+        """Run what commits: COMMIT, or a single INSERT that is its own transaction."""
         try:
-            self.db.execute("COMMIT")
+            self.db.execute(sql, values)
         except sqlite3.Error as error:
             failure = named(error, self.files.tape, committing=True)
-            self.poisoned = not isinstance(failure, StoreFull)
-            self.rollback()
+            self.poisoned = isinstance(failure, OutcomeUnknown)
             raise failure from error
-        self._saved = None
-        self.lock.release()
 
-    def rollback(self) -> None:
-        """Forget the running transaction, if there is one."""
-        if self._saved is not None:
-            self.edge = self._saved
-            self._saved = None
-            self._abandon()
-
-    def _abandon(self) -> None:
-        with suppress(sqlite3.Error):
+    def _restore(self, size: int) -> None:
+        """Undo a failed write: the transaction, and the tree's edge."""
+        try:
             if self.db.in_transaction:
                 self.db.execute("ROLLBACK")
-        self.lock.release()
+            self.edge = self.edge_at(size)
+        except (sqlite3.Error, StatetapeError):
+            self.poisoned = True
 
     # upkeep
 
     def move_wal(self, *, whole: bool = False) -> None:
-        """Move the WAL into the file if it is large (`whole`: always, and empty it)."""
-        try:
-            if not whole and self.files.wal.stat().st_size < WAL_BYTES_MAX:
-                return
-        except OSError:
+        """Move the WAL into the file if it has grown (`whole`: always, and empty it).
+
+        A WAL that a long reader keeps from shrinking is left for the next time.
+        """
+        if not whole and self._wal_bytes < WAL_BYTES_MAX:
             return
         self.lock.acquire()
         try:
             how = "TRUNCATE" if whole else "PASSIVE"
             self.db.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
+            self._wal_bytes = 0
         except sqlite3.Error as error:
             raise named(error, self.files.tape) from error
         finally:
@@ -263,18 +280,9 @@ class Tape(Reader):
         """
         if self.signer is None:
             raise KeyInvalid("there is no signing key", place=str(self.files.key))
-        self.lock.acquire()
+        self.take()
         try:
-            self.begin()
-            try:
-                checkpoint, note, stored = self._sign(self.signer)
-            except BaseException:
-                self.rollback()
-                raise
-            if stored:
-                self.rollback()
-            else:
-                self.commit()
+            checkpoint, note = self._sign(self.signer)
             content = note.encode()
             self.anchored_size = checkpoint.size
             if read_small(self.files.anchor, NOTE_BYTES_MAX) == content:
@@ -282,10 +290,10 @@ class Tape(Reader):
             replace(self.files.anchor, content)
             return checkpoint
         finally:
-            self.lock.release()
+            self.give()
 
-    def _sign(self, signer: SignerKey) -> tuple[Checkpoint, str, bool]:
-        """Return checkpoint, note, and whether the tape holds it already; else store it."""
+    def _sign(self, signer: SignerKey) -> tuple[Checkpoint, str]:
+        """Return a checkpoint of everything stored and its note, which the tape holds now."""
         on_file = read_small(self.files.anchor, NOTE_BYTES_MAX)
         if on_file is not None:
             anchor = check_anchor(on_file, self.signers(), str(self.files.anchor))
@@ -294,13 +302,10 @@ class Tape(Reader):
         checkpoint = Checkpoint(signer.name, self.size, self.edge.root())
         rows = self.query("SELECT note FROM checkpoint WHERE size = ?", (self.size,))
         if rows:
-            return checkpoint, str(rows[0][0]), True
+            return checkpoint, str(rows[0][0])
         note = sign_note(checkpoint.text, signer)
-        try:
-            self.db.execute("INSERT INTO checkpoint VALUES (?, ?)", (self.size, note))
-        except sqlite3.Error as error:
-            raise named(error, self.files.tape) from error
-        return checkpoint, note, False
+        self._commit("INSERT INTO checkpoint VALUES (?, ?)", (self.size, note))
+        return checkpoint, note
 
     def close(self) -> None:
         """Anchor what is new, empty the WAL, give everything back."""

@@ -1,0 +1,1 @@
+"""Figures, each beside the raw limit measured in the same run: `make bench`."""
