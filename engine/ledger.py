@@ -46,6 +46,8 @@ class Ledger:
     def __init__(self, world: World) -> None:
         self.world = world
         self.staged: list[bytes] = []
+        self.fires = True
+        """Whether due timers fire by themselves; a replay of one instance fires them one by one."""
 
     def run(self, command: Command, now: int) -> Receipt:
         """Decide `command` at clock `now`, stage its entries, and return what became of it.
@@ -67,7 +69,7 @@ class Ledger:
         return receipt
 
     def _pending(self, now: int) -> bool:
-        return self.world.deadlines.pending(now, self.world.heads)
+        return self.fires and self.world.deadlines.pending(now, self.world.heads)
 
     def fire_due(self, now: int, limit: int | None = None) -> int:
         """Fire every timer that is due: wall time up to `now`, heights up to the newest heads.
@@ -78,7 +80,7 @@ class Ledger:
         fired = 0
         item, clock = self._next_due(now)
         while item is not None:
-            self._fire(item, now)
+            self.fire(item[3], item[2], now)
             fired += 1
             if fired == limit:
                 break
@@ -297,9 +299,8 @@ class Ledger:
 
     # consequences
 
-    def _fire(self, item: Item, now: int) -> None:
-        """Fire one timer: its event, as a command of nobody."""
-        _, _, name, pos = item
+    def fire(self, pos: int, name: str, now: int) -> None:
+        """Fire one timer of the instance at `pos`: its event, as a command of nobody."""
         instance = self.world.instance_at(pos)
         if instance is None:
             raise LookupError(f"a timer of no instance at {pos}")

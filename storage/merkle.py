@@ -30,6 +30,11 @@ def leaf_hash(data: bytes) -> bytes:
     return _sha256(b"\x00" + data).digest()
 
 
+def leaf_hashes(bodies: Sequence[bytes]) -> list[bytes]:
+    """Return the hashes of entries' bytes, as `leaf_hash` would one by one."""
+    return [_sha256(b"\x00" + body).digest() for body in bodies]
+
+
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Return the hash of an inner node."""
     return _sha256(b"\x01" + left + right).digest()

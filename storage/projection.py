@@ -1,22 +1,22 @@
 """The projections' tables: what folding found, kept so that opening does not fold everything.
 
 Nothing here is evidence. A projection is written together with later entries, may lag behind them
-and may be thrown away and folded again. Each instance row carries a mark over its columns, so a
+and may be thrown away and folded again. Each instance row carries a CRC over its columns, so a
 damaged row is noticed when it is read and never served as state.
 """
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from array import array
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from .checksum import crc32
 from .connection import named
 from .errors import TapeDamaged
 from .reader import Reader
-from .schema import MARK_BYTES, PROJECTIONS
+from .schema import PROJECTIONS
 from .tape import Tape
 
 PROJECTED = "projection"
@@ -42,14 +42,14 @@ class InstanceRow(NamedTuple):
 _COLUMNS = ", ".join(InstanceRow._fields)
 
 
-def _mark(row: Sequence[object]) -> bytes:
+def _crc(row: Sequence[object]) -> int:
     text = "\x1f".join("" if value is None else str(value) for value in row)
-    return hashlib.sha256(text.encode()).digest()[:MARK_BYTES]
+    return crc32(text.encode())
 
 
 def _instance(row: Sequence[object]) -> InstanceRow:
     instance = InstanceRow(*row[:-1])  # type: ignore[arg-type]
-    if _mark(instance) != row[-1]:
+    if _crc(instance) != row[-1]:
         hint = "the entries are the truth: `statetape recover --rebuild` folds them again"
         place = f"table instance, row {instance.pos}"
         raise TapeDamaged("a projected instance changed", place=place, hint=hint)
@@ -75,13 +75,13 @@ def cursors(reader: Reader) -> dict[str, int]:
 
 def instance_by_name(reader: Reader, name: str) -> InstanceRow | None:
     """Return a projected instance, or None. Raises TapeDamaged."""
-    rows = reader.query(f"SELECT {_COLUMNS}, mark FROM instance WHERE name = ?", (name,))  # noqa: S608
+    rows = reader.query(f"SELECT {_COLUMNS}, crc FROM instance WHERE name = ?", (name,))  # noqa: S608
     return _instance(rows[0]) if rows else None
 
 
 def instance_by_pos(reader: Reader, pos: int) -> InstanceRow | None:
     """Return a projected instance, or None. Raises TapeDamaged."""
-    rows = reader.query(f"SELECT {_COLUMNS}, mark FROM instance WHERE pos = ?", (pos,))  # noqa: S608
+    rows = reader.query(f"SELECT {_COLUMNS}, crc FROM instance WHERE pos = ?", (pos,))  # noqa: S608
     return _instance(rows[0]) if rows else None
 
 
@@ -91,7 +91,7 @@ def instances(reader: Reader, *, with_timers: bool = False) -> Iterable[Instance
     after = 0
     while True:
         rows = reader.query(
-            f"SELECT {_COLUMNS}, mark FROM instance WHERE pos > ?{where} "  # noqa: S608
+            f"SELECT {_COLUMNS}, crc FROM instance WHERE pos > ?{where} "  # noqa: S608
             "ORDER BY pos LIMIT 1000",
             (after,),
         )
@@ -164,9 +164,9 @@ def store(tape: Tape, projection: Projection) -> None:
     db = tape.db
     try:
         db.executemany(
-            f"INSERT OR REPLACE INTO instance ({_COLUMNS}, mark) "  # noqa: S608
+            f"INSERT OR REPLACE INTO instance ({_COLUMNS}, crc) "  # noqa: S608
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(*row, _mark(row)) for row in projection.instances],
+            [(*row, _crc(row)) for row in projection.instances],
         )
         db.executemany(
             "INSERT OR REPLACE INTO history VALUES (?, ?, ?)",

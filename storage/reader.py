@@ -1,6 +1,6 @@
 """Read a tape: entries by position, the tree's edge, the anchor. Nothing here changes a byte.
 
-Bytes are served only when they fit the mark that was stored beside them; what does not fit is
+Bytes are served only when they fit the CRC that was stored beside them; what does not fit is
 damage, reported with its position. Long reads go page by page, so that no read transaction stays
 open and keeps the WAL from shrinking.
 """
@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
+from .checksum import crc32
 from .connection import connect, named
 from .errors import (
     AnchorInvalid,
@@ -21,23 +22,31 @@ from .errors import (
     TapeRolledBack,
 )
 from .files import Files, read_small
-from .merkle import WIDTH, WIDTH_BITS, Edge, leaf_hash
+from .merkle import WIDTH, WIDTH_BITS, Edge, leaf_hashes
 from .note import Checkpoint, VerifierKey, open_note, parse_checkpoint, parse_verifier_key
-from .schema import MARK_BYTES
 
 NOTE_BYTES_MAX = 65_536
-READ_ROWS = 4096
+READ_ROWS = 1024
 
-Row = tuple[int, bytes, bytes]
-"""(position, bytes, mark) as stored."""
+Row = tuple[int, bytes, int]
+"""(position, bytes, CRC-32) as stored."""
 
 
-def sound(pos: int, body: bytes, mark: bytes) -> bytes:
-    """Return `body` if it fits its mark, or raise TapeDamaged naming the position."""
-    if leaf_hash(body)[:MARK_BYTES] != mark:
+def sound(pos: int, body: bytes, crc: int) -> bytes:
+    """Return `body` if it fits its CRC, or raise TapeDamaged naming the position."""
+    if crc32(body) != crc:
         hint = "restore the tape from a backup; `statetape verify` lists all damage"
         raise TapeDamaged("the stored bytes changed", place=f"entry {pos}", hint=hint)
     return body
+
+
+def missing(page: Sequence[Row], expected: int) -> int:
+    """Return the first position that a page should have, from `expected` on, and has not."""
+    for pos, _, _ in page:
+        if pos != expected:
+            break
+        expected += 1
+    return expected
 
 
 def check_anchor(note: bytes, keys: Sequence[VerifierKey], place: str) -> Checkpoint:
@@ -87,11 +96,11 @@ class Reader:
 
     def body(self, pos: int) -> bytes | None:
         """Return the bytes of one entry, or None. Raises TapeDamaged if they changed."""
-        rows = self.query("SELECT CAST(body AS BLOB), mark FROM entry WHERE pos = ?", (pos,))
+        rows = self.query("SELECT CAST(body AS BLOB), crc FROM entry WHERE pos = ?", (pos,))
         if not rows:
             return None
-        [(body, mark)] = rows
-        return sound(pos, body, mark)
+        [(body, crc)] = rows
+        return sound(pos, body, crc)
 
     def bodies(self, positions: Sequence[int]) -> Iterator[bytes]:
         """Yield the bytes of these entries, in this order. Raises TapeDamaged."""
@@ -102,29 +111,34 @@ class Reader:
             yield body
 
     def rows(self, first: int = 1, last: int | None = None) -> Iterator[list[Row]]:
-        """Yield pages of (position, bytes, mark) from `first` to `last`, unchecked.
+        """Yield pages of (position, bytes, CRC) from `first` to `last`, unchecked.
 
         No page holds a read transaction open while the caller works on it.
         """
         end = self.stored_size() if last is None else last
-        sql = "SELECT pos, CAST(body AS BLOB), mark FROM entry WHERE pos BETWEEN ? AND ?"
+        sql = (
+            "SELECT pos, CAST(body AS BLOB), crc FROM entry WHERE pos BETWEEN ? AND ? ORDER BY pos"
+        )
         while first <= end:
-            page = self.query(sql + " ORDER BY pos", (first, min(end, first + READ_ROWS - 1)))
+            page = self.query(sql, (first, min(end, first + READ_ROWS - 1)))
             yield page
             first += READ_ROWS
 
     def read(self, first: int = 1, last: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of the entries from `first` to `last` (default: the end).
 
-        Raises TapeDamaged at a missing position or at bytes that do not fit their mark.
+        Raises TapeDamaged at a missing position or at bytes that do not fit their CRC.
         """
         expected = first
         for page in self.rows(first, last):
-            for pos, body, mark in page:
-                if pos != expected:
-                    raise TapeDamaged("an entry is missing", place=f"entry {expected}")
-                yield sound(pos, body, mark)
-                expected += 1
+            positions, bodies, crcs = zip(*page, strict=True) if page else ((), (), ())
+            if tuple(map(crc32, bodies)) != crcs:
+                for row in page:
+                    sound(*row)
+            if not page or positions[0] != expected or positions[-1] != expected + len(page) - 1:
+                raise TapeDamaged("an entry is missing", place=f"entry {missing(page, expected)}")
+            expected += len(page)
+            yield from bodies
 
     def signers(self) -> list[VerifierKey]:
         """Return the public keys whose checkpoints count for this tape."""
@@ -145,7 +159,7 @@ class Reader:
 
     def edge_at(self, size: int) -> Edge:
         """Return the tree's right edge at `size`, from stored nodes and the last entries."""
-        levels = [[leaf_hash(body) for body in self.read((size & -WIDTH) + 1, size)]]
+        levels = [leaf_hashes(list(self.read((size & -WIDTH) + 1, size)))]
         bits = WIDTH_BITS
         while size >> bits:
             count = size >> bits
@@ -196,7 +210,7 @@ class Reader:
         """Say whether the entries, the stored nodes, or the history itself differ."""
         edge = Edge()
         for body in self.read(1, anchor.size):
-            edge.extend([leaf_hash(body)])
+            edge.extend(leaf_hashes([body]))
         if edge.root() == anchor.root:
             raise TapeDamaged("a stored tree node is wrong", place="table node")
         why = f"the first {anchor.size} entries are not those that the anchor signed"

@@ -1,16 +1,17 @@
 """Tables, triggers and migrations of a tape.
 
 Evidence (append-only; triggers refuse every other change):
-    entry       one row per entry: its position, its exact bytes, the start of its leaf hash
+    entry       one row per entry: its position, its exact bytes, their CRC-32
     node        roots of complete subtrees of 256, 65,536, … entries
     checkpoint  every signed checkpoint, by size
     signer      the public keys whose checkpoints count
 Projections (derived from the entries; may lag behind and are caught up at open):
     instance, history, idempotency, head, spec, cursor
 
-`sqlite-utils` runs the migrations and keeps their record; `user_version` counts them, so that an
-older program refuses a newer tape before it reads a row. A migration is never edited after its
-release: add one.
+The CRC names the place of damage and keeps damaged bytes from being served; what proves history is
+the tree. `sqlite-utils` runs the migrations and keeps their record; `user_version` counts them, so
+that an older program refuses a newer tape before it reads a row. A migration is never edited after
+its release: add one.
 """
 
 from __future__ import annotations
@@ -19,9 +20,6 @@ import sqlite3
 
 APPLICATION_ID = 0x53544150
 """`STAP` in the file's header: this file is a tape."""
-MARK_BYTES = 8
-"""How much of a leaf hash stands beside each entry, to name the place of damage."""
-
 EVIDENCE = ("entry", "node", "checkpoint", "signer")
 PROJECTIONS = ("instance", "history", "idempotency", "head", "spec", "cursor")
 
@@ -29,7 +27,7 @@ _TABLES = (
     """CREATE TABLE entry (
     pos INTEGER PRIMARY KEY,
     body TEXT NOT NULL,
-    mark BLOB NOT NULL
+    crc INTEGER NOT NULL
 ) STRICT""",
     """CREATE TABLE node (
     level INTEGER NOT NULL CHECK (level > 0 AND level % 8 = 0),
@@ -54,7 +52,7 @@ _TABLES = (
     data TEXT NOT NULL,
     timers TEXT,
     parked TEXT,
-    mark BLOB NOT NULL CHECK (length(mark) = 8)
+    crc INTEGER NOT NULL
 ) STRICT""",
     "CREATE INDEX instance_timers ON instance (pos) WHERE timers IS NOT NULL",
     """CREATE TABLE history (

@@ -22,10 +22,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from itertools import count
 from pathlib import Path
 
 from ..fsm.errors import StatetapeError
+from .checksum import crc32
 from .connection import connect, named
 from .errors import (
     AnchorMissing,
@@ -36,10 +36,10 @@ from .errors import (
     TapeRolledBack,
 )
 from .files import Files, Lock, failed, read_key, read_small, replace, sync_directory, write_key
-from .merkle import Node, leaf_hash
+from .merkle import Node, leaf_hashes
 from .note import Checkpoint, SignerKey, VerifierKey, sign_note
 from .reader import NOTE_BYTES_MAX, Reader, check_anchor
-from .schema import MARK_BYTES, VERSION, authorize, migrate
+from .schema import VERSION, authorize, migrate
 
 LOCK_TIMEOUT_S = 5.0
 WAL_BYTES_MAX = 4 * 1024 * 1024
@@ -47,7 +47,7 @@ WAL_BYTES_MAX = 4 * 1024 * 1024
 small is overwritten in place, and syncing it is half as dear as syncing one that grows."""
 PAGE_BYTES = 4096
 
-_INSERT = "INSERT INTO entry (pos, body, mark) VALUES (?, ?, ?)"
+_INSERT = "INSERT INTO entry (pos, body, crc) VALUES (?, ?, ?)"
 
 
 class Tape(Reader):
@@ -188,7 +188,7 @@ class Tape(Reader):
             why = f"the tape shrank from {self.edge.size} to {stored} entries while open"
             raise TapeRolledBack(why, place=str(self.files.tape))
         fresh = list(self.read(self.edge.size + 1, stored))
-        self.edge.extend([leaf_hash(body) for body in fresh])
+        self.edge.extend(leaf_hashes(fresh))
         self._foreign += fresh
 
     def foreign(self) -> list[bytes]:
@@ -203,12 +203,8 @@ class Tape(Reader):
         or another OperatorError; OutcomeUnknown poisons the handle.
         """
         before = self.edge.size
-        leaves = [leaf_hash(body) for body in bodies]
-        nodes = self.edge.extend(leaves)
-        rows = [
-            (pos, body.decode(), leaf[:MARK_BYTES])
-            for pos, body, leaf in zip(count(before + 1), bodies, leaves)
-        ]
+        nodes = self.edge.extend(leaf_hashes(bodies))
+        rows = [(pos, body.decode(), crc32(body)) for pos, body in enumerate(bodies, before + 1)]
         self._wal_bytes += PAGE_BYTES + sum(map(len, bodies))
         try:
             if nodes or also is not None or len(rows) != 1:
@@ -221,7 +217,7 @@ class Tape(Reader):
 
     def _write_all(
         self,
-        rows: Sequence[tuple[int, str, bytes]],
+        rows: Sequence[tuple[int, str, int]],
         nodes: Sequence[Node],
         also: Callable[[], None] | None,
     ) -> None:
@@ -344,7 +340,7 @@ def _build(files: Files, first: bytes, key: VerifierKey) -> None:
             connection.execute("PRAGMA synchronous = EXTRA")
             migrate(connection)
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute(_INSERT, (1, first.decode(), leaf_hash(first)[:MARK_BYTES]))
+            connection.execute(_INSERT, (1, first.decode(), crc32(first)))
             connection.execute("INSERT INTO signer VALUES (?)", (key.text,))
             connection.execute("COMMIT")
             connection.execute("PRAGMA journal_mode = WAL")

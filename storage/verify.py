@@ -1,7 +1,7 @@
 """Verify: every stored byte of evidence against every other, with the place of each damage.
 
 Order: the schema, SQLite's own structure, then in one pass over the entries their positions,
-marks, tree nodes and checkpoints, and last the anchor. All findings are listed, not only the
+CRCs, tree nodes and checkpoints, and last the anchor. All findings are listed, not only the
 first. Rehashing is the only test that sees a changed entry: SQLite's integrity check sees page
 structure, not content.
 """
@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ..fsm.errors import StatetapeError
+from .checksum import crc32
 from .connection import named
 from .errors import NoteInvalid, TapeDamaged
-from .merkle import WIDTH, Edge, Node, leaf_hash
+from .merkle import WIDTH, Edge, Node, leaf_hashes
 from .note import VerifierKey, open_note, parse_checkpoint
-from .reader import Reader, Row
-from .schema import MARK_BYTES, expected_schema
+from .reader import Reader, Row, missing
+from .schema import expected_schema
 
 FINDINGS_MAX = 1000
 
@@ -109,14 +110,13 @@ def _page(
 ) -> Iterator[Finding]:
     """Check one page of rows, in runs that end where a node or a checkpoint must be compared."""
     if page[0][0] != edge.size + 1 or page[-1][0] != edge.size + len(page):
-        expected = range(edge.size + 1, page[-1][0] + 1)
-        missing = next(pos for pos, row in zip(expected, page, strict=False) if row[0] != pos)
-        raise TapeDamaged("an entry is missing", place=f"entry {missing}")
-    hashes = [leaf_hash(body) for _, body, _ in page]
-    if [leaf[:MARK_BYTES] for leaf in hashes] != [mark for _, _, mark in page]:
-        for (pos, _, mark), leaf in zip(page, hashes, strict=True):
-            if leaf[:MARK_BYTES] != mark:
+        raise TapeDamaged("an entry is missing", place=f"entry {missing(page, edge.size + 1)}")
+    _, bodies, crcs = zip(*page, strict=True)
+    if tuple(map(crc32, bodies)) != crcs:
+        for pos, body, crc in page:
+            if crc32(body) != crc:
                 yield Finding(f"entry {pos}", "the stored bytes changed")
+    hashes = leaf_hashes(bodies)
     start = 0
     while start < len(hashes):
         room = WIDTH - len(edge.levels[0])

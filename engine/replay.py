@@ -1,0 +1,160 @@
+"""Replay: decide every entry again from its recorded inputs, and compare every byte.
+
+Nothing recorded is trusted but the inputs: who asked what, when, and at which height. The same
+ledger that the engine uses decides each of them with the machine whose text the tape holds, and
+must stage the recorded bytes. Timers and parked commands must follow by themselves, in order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from ..fsm.entry import HEAD, OPENED, REORG, SPEC, Entry, decode, encode
+from ..fsm.errors import StatetapeError
+from ..fsm.machine import Machine
+from .commands import Create, Observe, Send
+from .ledger import Ledger
+from .loading import machine_of
+from .world import Nothing, World
+
+PROGRESS_EVERY = 1000
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first entry that does not follow from what came before: both sides, and why."""
+
+    pos: int
+    recorded: bytes
+    decided: bytes | None
+    why: str
+
+
+@dataclass
+class Report:
+    """What a replay found. No `difference`: every byte followed."""
+
+    entries: int = 0
+    difference: Difference | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+class _Impossible(Exception):
+    """An entry that no input can have led to."""
+
+
+class Replayer:
+    """Replays a whole tape, or (`alone`) the entries of one instance with its machine's entry."""
+
+    def __init__(
+        self, machines: Callable[[Entry], Machine] = machine_of, *, alone: bool = False
+    ) -> None:
+        self.world = World(Nothing(), machines)
+        self.ledger = Ledger(self.world)
+        self.ledger.fires = not alone
+        self.alone = alone
+        self.report = Report()
+        self._expected: deque[bytes] = deque()
+
+    def run(
+        self, bodies: Iterable[bytes], progress: Callable[[int], None] = lambda _: None
+    ) -> Report:
+        """Replay entries in order of position; stops at the first difference."""
+        report = self.report
+        for body in bodies:
+            entry = decode(body, f"entry {report.entries + 1}")
+            decided, why = self._next(entry)
+            report.entries += 1
+            if decided != body:
+                report.difference = Difference(entry.pos, body, decided, why)
+                return report
+            if report.entries % PROGRESS_EVERY == 0:
+                progress(report.entries)
+        if self._expected:
+            why = "the tape ends, and this should have followed"
+            report.difference = Difference(self.world.size, b"", self._expected[0], why)
+        return report
+
+    def _next(self, entry: Entry) -> tuple[bytes | None, str]:
+        """Return what is decided where `entry` stands, and what a difference would mean."""
+        if not self._expected:
+            try:
+                self._feed(entry)
+            except (StatetapeError, _Impossible) as error:
+                return None, str(error)
+            self._expected.extend(self.ledger.staged)
+            self.ledger.staged.clear()
+            self.world.settled()
+            self.world.window.clear()
+        if not self._expected:
+            return None, "nothing follows from this entry's inputs"
+        return self._expected.popleft(), "the recorded entry does not follow from its inputs"
+
+    def _feed(self, entry: Entry) -> None:
+        """Give the ledger the input that `entry` records."""
+        world = self.world
+        now = entry.happened
+        at = entry.at if entry.recorded is not None else None
+        height = None if entry.height is None else int(entry.height)
+        if self.alone:
+            world.size = entry.pos - 1
+        if entry.tape is not None:
+            self._feed_tape(entry, now, at, height)
+        elif entry.timer is not None:
+            self._feed_timer(entry, now, height)
+        elif entry.offer is not None:
+            raise _Impossible("nothing led to this offer of a parked command")
+        elif entry.create is not None:
+            if entry.spec is not None:
+                machine = world.machine(entry.spec)
+                world.specs[machine.digest] = entry.spec
+            else:
+                machine = self._owner(entry).machine
+            options = (entry.key, entry.by, entry.cause, at, height)
+            self.ledger.run(Create(machine, entry.create, entry.params or {}, *options), now)
+        else:
+            name = entry.name or self._owner(entry).name
+            options = (entry.key, entry.by, entry.cause, at, height)
+            self.ledger.run(Send(name, entry.event or "", entry.params or {}, *options), now)
+
+    def _owner(self, entry: Entry):  # type: ignore[no-untyped-def] # noqa: ANN202
+        owner = self.world.instance_at(entry.instance or 0)
+        if owner is None:
+            raise _Impossible(f"no entry created instance {entry.instance}")
+        return owner
+
+    def _feed_tape(self, entry: Entry, now: int, at: int | None, height: int | None) -> None:
+        if entry.tape in (HEAD, REORG):
+            command = Observe(entry.chain or "", height if height is not None else -1, entry.by, at)
+            self.ledger.run(command, now)
+        elif entry.tape == SPEC:
+            machine = self.world.machine_of(entry)
+            if machine.digest != entry.digest:
+                self.report.notes.append(
+                    f"entry {entry.pos}: {entry.machine} was recorded with other functions than "
+                    "this version has; every outcome is compared all the same"
+                )
+            self.ledger.staged.append(encode(entry))
+            self.world.add_machine(self.world.grow(0), machine)
+        elif entry.tape == OPENED and self.world.size == entry.pos - 1 == 0:
+            self.ledger.staged.append(encode(entry))
+            self.world.grow(0)
+        else:
+            raise _Impossible(f"a tape has no {entry.tape!r} entry here")
+
+    def _feed_timer(self, entry: Entry, now: int, height: int | None) -> None:
+        """Fire the one timer that is due next; alone, the named one, if it is due."""
+        if not self.alone:
+            if not self.ledger.fire_due(now, 1):
+                raise _Impossible(f"timer {entry.timer!r} was not due")
+            return
+        owner = self._owner(entry)
+        chain = owner.machine.chain
+        if height is not None:
+            self.world.heads[chain] = (height, entry.pos)
+        armed = owner.timers.get(entry.timer)
+        if armed is None or armed[1] > (now if armed[0] == "at" else self.world.height(chain) or 0):
+            raise _Impossible(f"timer {entry.timer!r} was not due")
+        self.ledger.fire(owner.pos, entry.timer or "", now)
