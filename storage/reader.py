@@ -131,11 +131,11 @@ class Reader:
         """
         expected = first
         for page in self.rows(first, last):
-            positions, bodies, crcs = zip(*page, strict=True) if page else ((), (), ())
-            if tuple(map(crc32, bodies)) != crcs:
+            bodies = [body for _, body, _ in page]
+            if list(map(crc32, bodies)) != [crc for _, _, crc in page]:
                 for row in page:
                     sound(*row)
-            if not page or positions[0] != expected or positions[-1] != expected + len(page) - 1:
+            if not page or page[0][0] != expected or page[-1][0] != expected + len(page) - 1:
                 raise TapeDamaged("an entry is missing", place=f"entry {missing(page, expected)}")
             expected += len(page)
             yield from bodies

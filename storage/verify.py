@@ -111,8 +111,8 @@ def _page(
     """Check one page of rows, in runs that end where a node or a checkpoint must be compared."""
     if page[0][0] != edge.size + 1 or page[-1][0] != edge.size + len(page):
         raise TapeDamaged("an entry is missing", place=f"entry {missing(page, edge.size + 1)}")
-    _, bodies, crcs = zip(*page, strict=True)
-    if tuple(map(crc32, bodies)) != crcs:
+    bodies = [body for _, body, _ in page]
+    if list(map(crc32, bodies)) != [crc for _, _, crc in page]:
         for pos, body, crc in page:
             if crc32(body) != crc:
                 yield Finding(f"entry {pos}", "the stored bytes changed")
