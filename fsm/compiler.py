@@ -231,7 +231,7 @@ class _Compiler:
         if not equals:
             return of, None if isinstance(of, Optional) else REQUIRED
         offset = text.index("=") + 1
-        compiled = self._expression(default, path, self.constants, of, offset=offset)
+        compiled = self._expression(default, path, self.constants, offset=offset)
         try:
             return of, of.coerce(compiled.call({}, {}, None), str(path[-1]))
         except (StatetapeError, ArithmeticError, LookupError, TypeError) as error:
@@ -321,11 +321,7 @@ class _Compiler:
         test = self._expression(requirement.that or "", (*path, "that"), scope, BOOL)
         part = requirement.otherwise or RejectionSpec(reason="REFUSED")
         steps.append(Step(test, self._rejection(part, (*path, "else"), scope), None))
-        narrowed = scope.names.get(test.narrows or "")
-        if narrowed is not None and isinstance(narrowed.type, Optional):
-            sure = Binding(narrowed.type.of, narrowed.where, narrowed.constant)
-            return scope.plus({str(test.narrows): sure})
-        return scope
+        return _narrowed(scope, test)
 
     def _rejection(self, part: RejectionSpec, path: Path, scope: Scope) -> Rejection:
         code = part.code
@@ -365,17 +361,16 @@ class _Compiler:
         )
 
     def _effects(self, parts: list[EffectSpec], path: Path, scope: Scope) -> tuple[Effect, ...]:
-        return tuple(
-            Effect(
-                part.do,
-                self._optional(part.when, (*path, index, "when"), scope, BOOL),
-                tuple(
-                    (name, self._expression(source, (*path, index, "with", name), scope))
-                    for name, source in part.arguments.items()
-                ),
-            )
-            for index, part in enumerate(parts)
+        return tuple(self._effect(part, (*path, index), scope) for index, part in enumerate(parts))
+
+    def _effect(self, part: EffectSpec, path: Path, scope: Scope) -> Effect:
+        when = self._optional(part.when, (*path, "when"), scope, BOOL)
+        inner = _narrowed(scope, when)
+        arguments = tuple(
+            (name, self._expression(source, (*path, "with", name), inner))
+            for name, source in part.arguments.items()
         )
+        return Effect(part.do, when, arguments)
 
     def _row(self, part: RowSpec, index: int, path: Path, scope: Scope) -> Row:
         written = part.source if isinstance(part.source, list) else [part.source]
@@ -475,6 +470,14 @@ class _Compiler:
             )
             for index, part in enumerate(self.spec.invariants)
         )
+
+
+def _narrowed(scope: Scope, test: Expression | None) -> Scope:
+    """Return the scope after a test: a name that `is not None` has a value from here on."""
+    binding = scope.names.get(test.narrows) if test and test.narrows else None
+    if test is None or binding is None or not isinstance(binding.type, Optional):
+        return scope
+    return scope.plus({str(test.narrows): Binding(binding.type.of, binding.where)})
 
 
 def _split(text: str) -> list[str]:

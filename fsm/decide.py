@@ -30,7 +30,7 @@ from typing import Any
 
 import msgspec
 
-from .errors import CallerError, StatetapeError
+from .errors import CallerError, StatetapeError, Unavailable
 from .expression import Expression
 from .machine import REQUIRED, Assignment, Effect, Event, Machine, Rejection, Row
 from .types import Json, ValueInvalid, as_json, json_int
@@ -40,8 +40,6 @@ REJECTED = "rejected"
 DEFERRED = "deferred"
 IGNORED = "ignored"
 
-EVALUATION_ERRORS = (ArithmeticError, LookupError, TypeError, ValueError, StatetapeError)
-
 Deadline = tuple[str, int]
 """("at", microseconds) or ("height", height)."""
 
@@ -50,6 +48,11 @@ class HeightUnknown(CallerError):
     """A rule needs the chain's height, and none was observed or given. Nothing was recorded."""
 
     code = "height-unknown"
+
+
+UNDECIDED = (HeightUnknown, Unavailable)
+"""What makes a decision impossible rather than negative: it goes to the caller, unrecorded."""
+EVALUATION_ERRORS = (ArithmeticError, LookupError, TypeError, ValueError, StatetapeError)
 
 
 class Moment:
@@ -206,7 +209,7 @@ def _require(
     for step in event.steps:
         try:
             value = step.expression.call(data, typed, moment)
-        except HeightUnknown:
+        except UNDECIDED:
             raise
         except EVALUATION_ERRORS:
             return _reason(machine, "evaluation_failed", that=step.expression.text)
@@ -397,7 +400,7 @@ def _refused(machine: Machine, params: Mapping[str, Any], kind: str, **members: 
 
 
 def _failed(machine: Machine, stored: Json, error: BaseException) -> Decision:
-    if isinstance(error, HeightUnknown):
+    if isinstance(error, UNDECIDED):
         raise error
     detail = str(error) if isinstance(error, StatetapeError) else None
     return Decision(REJECTED, stored, reason=_reason(machine, "evaluation_failed", detail=detail))

@@ -71,3 +71,9 @@ class OperatorError(StatetapeError):
 
     code = "operator"
     exit_status = EXIT_IO
+
+
+class Unavailable(OperatorError):
+    """This installation lacks what the command needs. Nothing was recorded."""
+
+    code = "unavailable"

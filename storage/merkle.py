@@ -44,8 +44,8 @@ def complete_root(hashes: Sequence[bytes]) -> bytes:
     """Return the root over a power of two of equal subtrees' roots."""
     level = list(hashes)
     while len(level) > 1:
-        pairs = zip(level[::2], level[1::2], strict=True)
-        level = [_sha256(b"\x01" + left + right).digest() for left, right in pairs]
+        nodes = iter(level)
+        level = [_sha256(b"\x01" + left + right).digest() for left, right in zip(nodes, nodes, strict=True)]
     return level[0]
 
 

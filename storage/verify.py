@@ -16,7 +16,7 @@ from ..fsm.errors import StatetapeError
 from .checksum import crc32
 from .connection import named
 from .errors import NoteInvalid, TapeDamaged
-from .merkle import WIDTH, Edge, Node, leaf_hashes
+from .merkle import Edge, Node, leaf_hashes
 from .note import VerifierKey, open_note, parse_checkpoint
 from .reader import Reader, Row, missing
 from .schema import expected_schema
@@ -108,7 +108,7 @@ def _page(
     checkpoints: dict[int, str],
     keys: list[VerifierKey],
 ) -> Iterator[Finding]:
-    """Check one page of rows, in runs that end where a node or a checkpoint must be compared."""
+    """Check one page of rows, in runs that end where a checkpoint must be compared."""
     if page[0][0] != edge.size + 1 or page[-1][0] != edge.size + len(page):
         raise TapeDamaged("an entry is missing", place=f"entry {missing(page, edge.size + 1)}")
     bodies = [body for _, body, _ in page]
@@ -117,18 +117,13 @@ def _page(
             if crc32(body) != crc:
                 yield Finding(f"entry {pos}", "the stored bytes changed")
     hashes = leaf_hashes(bodies)
-    start = 0
-    while start < len(hashes):
-        room = WIDTH - len(edge.levels[0])
-        stop = min(start + room, len(hashes))
-        signed = min((s for s in checkpoints if s > edge.size), default=edge.size + stop)
-        stop = min(stop, start + signed - edge.size)
-        for node in edge.extend(hashes[start:stop]):
+    base = edge.size
+    end = base + len(hashes)
+    for size in sorted({end}.union(size for size in checkpoints if base < size < end)):
+        for node in edge.extend(hashes[edge.size - base : size - base]):
             yield from _node(node, nodes)
-        start = stop
-        note = checkpoints.pop(edge.size, None)
-        if note is not None:
-            yield from _checkpoint(note, edge, keys)
+        if size in checkpoints:
+            yield from _checkpoint(checkpoints.pop(size), edge, keys)
 
 
 def _node(node: Node, nodes: dict[tuple[int, int], bytes]) -> Iterator[Finding]:

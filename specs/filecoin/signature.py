@@ -26,7 +26,7 @@ from typing import Any, ClassVar, Final
 import coincurve
 from Crypto.Hash import keccak
 
-from ...fsm.errors import PeerError
+from ...fsm.errors import PeerError, Unavailable
 from . import address
 from .voucher import SIGNATURE_BLS, SIGNATURE_DELEGATED, SIGNATURE_SECP256K1, Signature
 
@@ -92,7 +92,7 @@ def verify(signing_bytes: bytes, signature: Signature, signer: str) -> bool:
     The scheme is that of the signer's address (rule 1). With an f1 or f3 signer the type must be 1
     or 2, whichever; an f410 signer needs type 3, and True does not mean redeemable then.
     False for whatever does not verify, malformed signatures included.
-    Raises SignerUnresolved for f0 and f2, SignatureUnsupported for other f4 signers and for BLS
+    Raises SignerUnresolved for f0 and f2, SignatureUnsupported for other f4 signers, Unavailable for BLS
     without the `bls` extra, AddressInvalid when `signer` is no address.
     """
     protocol = _key_protocol(signer)
@@ -172,7 +172,7 @@ def _bls_scheme() -> Any:
     try:
         return importlib.import_module("py_ecc.bls").G2Basic
     except ImportError:
-        raise SignatureUnsupported(
+        raise Unavailable(
             "BLS signatures need the py_ecc package",
             hint="pip install 'statetape[bls]'",
             place="signature",
