@@ -60,7 +60,7 @@ class Engine:
         self.ledger = Ledger(self.world)
         self.committer: Committer[Command, Receipt] = Committer(self._run, self._run_alone)
         self.anchor_every_s = ANCHOR_EVERY_S
-        self.on_timers_changed: Callable[[], None] = lambda: None
+        self.after_commit: Callable[[], None] = lambda: None
         self._anchored_at = time.monotonic()
         self._broken: StatetapeError | None = None
 
@@ -267,7 +267,25 @@ class Engine:
         self.tape.move_wal()
         if time.monotonic() - self._anchored_at >= self.anchor_every_s:
             self.anchor()
-        self.on_timers_changed()
+        self.after_commit()
+
+    def adopt(self, bodies: Sequence[bytes]) -> None:
+        """Append entries that were decided elsewhere, as they are: an import.
+
+        The caller has checked that they are canonical and come next. A failure breaks this
+        engine, and leaves on the tape a prefix of what was adopted.
+        """
+        with self.committer.leader:
+            self.tape.take()
+            try:
+                self.world.absorb(bodies)
+                self.tape.write(bodies, self._project)
+                self.world.flushed()
+            except StatetapeError as error:
+                self._broken = error
+                raise
+            finally:
+                self.tape.give()
 
     # upkeep
 

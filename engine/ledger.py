@@ -212,6 +212,7 @@ class Ledger:
             return known
         entry = Entry(
             at=now,
+            chain=machine.chain,
             digest=machine.digest,
             functions=machine.functions_digest or None,
             machine=machine.name,

@@ -84,7 +84,9 @@ def open_world(reader: Reader) -> World:
     world.size = projection.projected(reader)
     world.window_base = world.size + 1
     world.heads = projection.heads(reader)
-    world.specs = projection.specs(reader)
+    for pos, digest, chain in projection.specs(reader):
+        world.specs[digest] = pos
+        world.chains[pos] = chain
     for row in projection.instances(reader, with_timers=True):
         world.arm_folded(folded_of(row))
     world.absorb(reader.read(world.size + 1))

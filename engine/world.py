@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import msgspec
 
 from ..fsm import fold
-from ..fsm.entry import HEAD, SPEC, Entry, decode
+from ..fsm.entry import HEAD, SPEC, Entry, EntryInvalid, decode
+from ..fsm.errors import SpecError
 from ..fsm.fold import Armed, Folded, Parked
 from ..fsm.machine import Machine
 from .deadlines import WALL, Deadlines
@@ -113,7 +114,10 @@ class World:
         self.size = 0
         self.heads: dict[str, tuple[int, int]] = {}
         self.specs: dict[str, int] = {}
-        self.spec_rows: list[tuple[int, str, str]] = []
+        self.spec_rows: list[tuple[int, str, str, str | None]] = []
+        self.chains: dict[int, str | None] = {}
+        self.unloadable: dict[int, SpecError] = {}
+        """Machines on the tape that this version cannot load; their instances rest."""
         self.machines: dict[int, Machine] = {}
         self.names: dict[str, Instance] = {}
         self.positions: dict[int, Instance] = {}
@@ -157,7 +161,14 @@ class World:
         """Return the machine whose text the entry at `spec` put on the tape."""
         machine = self.machines.get(spec)
         if machine is None:
-            machine = self.machines[spec] = self.machine_of(decode(self.source.body(spec)))
+            if spec in self.unloadable:
+                raise self.unloadable[spec]
+            try:
+                machine = self.machine_of(decode(self.source.body(spec)))
+            except SpecError as error:
+                self.unloadable[spec] = error
+                raise
+            self.machines[spec] = machine
         return machine
 
     def height(self, chain: str | None) -> int | None:
@@ -171,7 +182,10 @@ class World:
         return pos if pos is not None else self.source.key_position(instance, key)
 
     def _armed(self, pos: int, name: str) -> Armed | None:
-        instance = self.instance_at(pos)
+        try:
+            instance = self.instance_at(pos)
+        except SpecError:
+            return None
         return instance.timers.get(name) if instance else None
 
     # change
@@ -198,7 +212,8 @@ class World:
         """Add a machine whose text was just put on the tape."""
         self.machines[pos] = machine
         self.specs[machine.digest] = pos
-        self.spec_rows.append((pos, machine.name, machine.digest))
+        self.chains[pos] = machine.chain
+        self.spec_rows.append((pos, machine.name, machine.digest, machine.chain))
         self._journal.append(lambda: self._remove_machine(pos, machine.digest))
 
     def _remove_machine(self, pos: int, digest: str) -> None:
@@ -296,14 +311,15 @@ class World:
             else:
                 folded = self.source.by_pos(pos)
             if folded is None:
-                raise LookupError(f"no instance at {pos}")
+                why = f"no entry created instance {pos}"
+                raise EntryInvalid(why, place=f"entry {self.size}")
             self._tail[pos] = self._tail_names[folded.name] = folded
         return folded
 
     def arm_folded(self, folded: Folded) -> None:
         """Put a folded instance's timers among the deadlines."""
         for name, armed in folded.timers.items():
-            clock = WALL if armed[0] == "at" else self.machine(folded.spec).chain or WALL
+            clock = WALL if armed[0] == "at" else self.chains.get(folded.spec) or WALL
             self.deadlines.arm(clock, name, folded.pos, armed)
 
     def _absorb_tape(self, entry: Entry) -> None:
@@ -311,7 +327,9 @@ class World:
             self.heads[entry.chain or ""] = (int(entry.height or 0), entry.pos)
         elif entry.tape == SPEC:
             self.specs[entry.digest or ""] = entry.pos
-            self.spec_rows.append((entry.pos, entry.machine or "", entry.digest or ""))
+            self.chains[entry.pos] = entry.chain
+            row = (entry.pos, entry.machine or "", entry.digest or "", entry.chain)
+            self.spec_rows.append(row)
 
     def tail(self) -> list[Folded]:
         """Return everything that differs from the projection, in JSON form, by position."""

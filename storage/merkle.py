@@ -45,7 +45,10 @@ def complete_root(hashes: Sequence[bytes]) -> bytes:
     level = list(hashes)
     while len(level) > 1:
         nodes = iter(level)
-        level = [_sha256(b"\x01" + left + right).digest() for left, right in zip(nodes, nodes, strict=True)]
+        level = [
+            _sha256(b"\x01" + left + right).digest()
+            for left, right in zip(nodes, nodes, strict=True)
+        ]
     return level[0]
 
 

@@ -133,10 +133,12 @@ def heads(reader: Reader) -> dict[str, tuple[int, int]]:
     return {str(chain): (int(height), int(pos)) for chain, height, pos in rows}
 
 
-def specs(reader: Reader) -> dict[str, int]:
-    """Return digest → position of the machines on the tape, as projected."""
-    rows = reader.query("SELECT digest, pos FROM spec ORDER BY pos")
-    return {str(digest): int(pos) for digest, pos in rows}
+def specs(reader: Reader) -> list[tuple[int, str, str | None]]:
+    """Return (position, digest, chain) of the machines on the tape, as projected."""
+    return [
+        (int(pos), str(digest), chain)
+        for pos, digest, chain in reader.query("SELECT pos, digest, chain FROM spec ORDER BY pos")
+    ]
 
 
 class Projection(NamedTuple):
@@ -148,7 +150,7 @@ class Projection(NamedTuple):
     window: list[int]
     keys: list[tuple[int, str, int]]
     heads: dict[str, tuple[int, int]]
-    specs: list[tuple[int, str, str]]
+    specs: list[tuple[int, str, str, str | None]]
 
 
 def store(tape: Tape, projection: Projection) -> None:
@@ -177,7 +179,7 @@ def store(tape: Tape, projection: Projection) -> None:
             "INSERT OR REPLACE INTO head VALUES (?, ?, ?)",
             [(chain, height, pos) for chain, (height, pos) in projection.heads.items()],
         )
-        db.executemany("INSERT OR REPLACE INTO spec VALUES (?, ?, ?)", projection.specs)
+        db.executemany("INSERT OR REPLACE INTO spec VALUES (?, ?, ?, ?)", projection.specs)
         move_cursor(tape, PROJECTED, projection.upto)
     except sqlite3.Error as error:
         raise named(error, tape.files.tape) from error

@@ -75,7 +75,8 @@ _TABLES = (
     """CREATE TABLE spec (
     pos INTEGER PRIMARY KEY,
     machine TEXT NOT NULL,
-    digest TEXT NOT NULL
+    digest TEXT NOT NULL,
+    chain TEXT
 ) STRICT""",
     """CREATE TABLE cursor (
     name TEXT PRIMARY KEY,

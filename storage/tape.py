@@ -276,6 +276,8 @@ class Tape(Reader):
         """
         if self.signer is None:
             raise KeyInvalid("there is no signing key", place=str(self.files.key))
+        if self.size == self.anchored_size:
+            return None
         self.take()
         try:
             checkpoint, note = self._sign(self.signer)

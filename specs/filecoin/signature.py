@@ -92,8 +92,8 @@ def verify(signing_bytes: bytes, signature: Signature, signer: str) -> bool:
     The scheme is that of the signer's address (rule 1). With an f1 or f3 signer the type must be 1
     or 2, whichever; an f410 signer needs type 3, and True does not mean redeemable then.
     False for whatever does not verify, malformed signatures included.
-    Raises SignerUnresolved for f0 and f2, SignatureUnsupported for other f4 signers, Unavailable for BLS
-    without the `bls` extra, AddressInvalid when `signer` is no address.
+    Raises SignerUnresolved for f0 and f2, SignatureUnsupported for other f4 signers, Unavailable
+    for BLS without the `bls` extra, AddressInvalid when `signer` is no address.
     """
     protocol = _key_protocol(signer)
     is_delegated = protocol == address.PROTOCOL_DELEGATED

@@ -1,0 +1,239 @@
+"""Look at a tape: its instances now or at an earlier point, their history, and why they stand.
+
+Reading only: no timer fires and no projection is written, so an auditor can look at a tape that
+somebody else is writing.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from ..fsm import fold
+from ..fsm.decide import ACCEPTED, REJECTED
+from ..fsm.entry import Entry, decode
+from ..fsm.errors import CallerError
+from ..fsm.fold import Folded
+from ..fsm.machine import Event, Machine
+from ..fsm.moments import parse_time
+from ..fsm.types import Json
+from ..storage import projection
+from ..storage.files import Files
+from ..storage.reader import Reader
+from .commands import InstanceUnknown
+from .loading import folded_of, open_world
+
+
+class PointInvalid(CallerError):
+    """A point on the tape is `POSITION`, `pos:N`, `time:2020-12-01T00:00:00Z` or `height:N`."""
+
+    code = "point-invalid"
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point on the tape: everything before the first entry beyond `value` of its `kind`."""
+
+    kind: str
+    value: int
+
+    def includes(self, entry: Entry) -> bool:
+        """Whether an entry is at or before this point."""
+        if self.kind == "pos":
+            return entry.pos <= self.value
+        if self.kind == "time":
+            return entry.at <= self.value
+        return entry.height is None or int(entry.height) <= self.value
+
+
+def parse_point(text: str) -> Point:
+    """Return the point that `text` names, or raise PointInvalid."""
+    kind, colon, value = text.partition(":")
+    if not colon:
+        kind, value = "pos", text
+    if kind == "time":
+        return Point(kind, parse_time(value, "at"))
+    if kind not in ("pos", "height") or not value.isascii() or not value.isdigit():
+        raise PointInvalid(f"{text!r} is no point on a tape", hint=PointInvalid.__doc__ or "")
+    return Point(kind, int(value))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An instance at some point: JSON form of its data, and its machine to read it by."""
+
+    folded: Folded
+    machine: Machine
+
+    @property
+    def name(self) -> str:
+        """machine/key."""
+        return self.folded.name
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more can happen to it."""
+        return self.machine.states[self.folded.state].final
+
+    def accepts(self) -> list[Event]:
+        """Return the events that have a row in its state."""
+        return [self.machine.events[name] for name in self.machine.accepts(self.folded.state)]
+
+    def shown(self) -> dict[str, str]:
+        """Return its data as people read it; what is none is left out."""
+        fields = self.machine.fields
+        return {
+            name: fields[name].type.show(value)
+            for name, value in self.machine.thaw(self.folded.data).items()
+            if value is not None
+        }
+
+    def json(self) -> dict[str, Json]:
+        """Return everything, for machines."""
+        folded = self.folded
+        timers = {
+            name: {kind: at, "armed": armed} for name, (kind, at, armed) in folded.timers.items()
+        }
+        return {
+            "instance": folded.name,
+            "machine": self.machine.name,
+            "version": self.machine.version,
+            "state": folded.state,
+            "final": self.final,
+            "data": folded.data,
+            "timers": timers,
+            "parked": [{"pos": pos, "event": event} for pos, event, _ in folded.parked],
+            "created": folded.pos,
+            "seq": folded.seq,
+            "last": folded.last,
+            "accepts": [event.name for event in self.accepts()],
+        }
+
+
+class Inspector:
+    """A tape opened for looking."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.world = open_world(reader)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Open the tape at `path` for reading."""
+        return cls(Reader.open(Files.of(path)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.reader.close()
+
+    # instances
+
+    def find(self, name: str) -> str:
+        """Return the full name of an instance, given whole or by its key alone.
+
+        Raises InstanceUnknown, naming what comes near.
+        """
+        if self.world.instance(name) is not None:
+            return name
+        known = [folded.name for folded in self.instances()]
+        by_key = [one for one in known if one.partition("/")[2] == name]
+        if len(by_key) == 1:
+            return by_key[0]
+        near = by_key or difflib.get_close_matches(name, known, 3)
+        hint = f"did you mean {', '.join(near)}?" if near else "`statetape list` shows them all"
+        raise InstanceUnknown(f"no instance {name!r} on this tape", hint=hint)
+
+    def instances(self) -> list[Folded]:
+        """Return every instance as it is now, by position."""
+        folded = {row.pos: folded_of(row) for row in projection.instances(self.reader)}
+        folded.update({one.pos: one for one in self.world.tail()})
+        return [folded[pos] for pos in sorted(folded)]
+
+    def seen(self, folded: Folded) -> Seen:
+        """Return an instance with its machine."""
+        return Seen(folded, self.world.machine(folded.spec))
+
+    def show(self, name: str, point: Point | None = None) -> Seen:
+        """Return an instance now, or at an earlier point. Raises InstanceUnknown."""
+        instance = self.world.instance(name)
+        if instance is None:
+            raise InstanceUnknown(f"no instance {name!r} on this tape")
+        if point is None:
+            return self.seen(instance.folded())
+        bodies = []
+        for body in self.bodies(instance.pos):
+            if not point.includes(decode(body)):
+                break
+            bodies.append(body)
+        folded = fold.fold(bodies).get(instance.pos)
+        if folded is None:
+            why = f"{name} did not exist at {point.kind} {point.value}"
+            raise InstanceUnknown(why, hint=f"it was created at position {instance.pos}")
+        return self.seen(folded)
+
+    # entries
+
+    def positions(self, instance: int) -> list[int]:
+        """Return the positions of an instance's entries."""
+        world = self.world
+        base = world.window_base
+        fresh = [base + i for i, owner in enumerate(world.window) if owner == instance]
+        return projection.positions(self.reader, instance) + fresh
+
+    def bodies(self, instance: int) -> Iterator[bytes]:
+        """Yield the bytes of an instance's entries, in order."""
+        return self.reader.bodies(self.positions(instance))
+
+    def history(self, name: str) -> list[Entry]:
+        """Return an instance's entries; of a name that never became one, its refused commands."""
+        instance = self.world.instance(name)
+        if instance is not None:
+            return [decode(body) for body in self.bodies(instance.pos)]
+        rows = self.reader.query(
+            "SELECT pos FROM entry WHERE json_extract(body, '$.create') = ?1 "
+            "OR json_extract(body, '$.name') = ?1 ORDER BY pos",
+            (name,),
+        )
+        if not rows:
+            raise InstanceUnknown(f"no instance {name!r} on this tape")
+        return [decode(body) for body in self.reader.bodies([pos for (pos,) in rows])]
+
+    def replay_bodies(self, name: str) -> list[bytes]:
+        """Return what replaying one instance needs: its machine's entry and its own entries."""
+        instance = self.world.instance(name)
+        if instance is None:
+            raise InstanceUnknown(f"no instance {name!r} on this tape")
+        return list(self.reader.bodies([instance.spec, *self.positions(instance.pos)]))
+
+    def explain(self, name: str) -> Explanation:
+        """Return why an instance is where it is."""
+        seen = self.show(name)
+        entries = self.history(name)
+        moved = next((e for e in reversed(entries) if e.to is not None), entries[0])
+        refused = [e for e in entries if e.outcome == REJECTED and e.pos > moved.pos]
+        return Explanation(seen, moved, refused, self.world.height(seen.machine.chain))
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """An instance, the entry that brought it to its state, and what was refused since then."""
+
+    seen: Seen
+    moved: Entry
+    refused: list[Entry]
+    height: int | None
+
+
+def entry_json(entry: Entry) -> dict[str, Json]:
+    """Return an entry for machines: its members, and the outcome that it does not spell out."""
+    members: dict[str, Json] = msgspec.json.decode(msgspec.json.encode(entry))
+    if entry.tape is None:
+        members.setdefault("outcome", ACCEPTED)
+    return members

@@ -1,0 +1,107 @@
+"""Whole histories out and in: one entry per line, byte for byte.
+
+An export is the entries' exact bytes, a line each. Importing appends them to a tape that holds a
+prefix of the same history (or none), so running an import twice adds nothing, and exporting again
+gives the same bytes. A line that is not canonical, or a history that parts from the tape's own, is
+refused with its line before anything of it is stored.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from ..fsm.entry import ENTRY_BYTES_MAX, OPENED, Entry, EntryInvalid, check_canonical
+from ..storage.errors import TapeForked, TapeMissing
+from ..storage.files import Files
+from ..storage.reader import Reader
+from ..storage.tape import Tape
+from .engine import Engine
+
+BATCH = 1000
+
+Progress = Callable[[int], None]
+
+
+def export_events(reader: Reader, out: BinaryIO, progress: Progress = lambda _: None) -> int:
+    """Write every entry's bytes, a line each; returns how many."""
+    count = 0
+    for body in reader.read():
+        out.write(body + b"\n")
+        count += 1
+        if count % BATCH == 0:
+            progress(count)
+    return count
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, bytes, Entry]]:
+    """Yield (place, bytes, entry) of each line. Raises EntryInvalid at the line that is wrong."""
+    expected = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(iter(lambda: file.readline(ENTRY_BYTES_MAX + 2), b""), 1):
+            place = f"{path}:{number}"
+            if not line.endswith(b"\n"):
+                raise EntryInvalid("the line does not end, or is longer than an entry", place=place)
+            body = line[:-1]
+            entry = check_canonical(body, place)
+            expected += 1
+            if entry.pos != expected:
+                why = f"position {entry.pos}, and {expected} comes next"
+                raise EntryInvalid(why, place=place)
+            if (entry.tape == OPENED) != (expected == 1):
+                raise EntryInvalid("a history begins with one `opened` entry", place=place)
+            yield place, body, entry
+
+
+def import_events(
+    path: Path,
+    files: Files,
+    *,
+    entropy: Callable[[int], bytes] = secrets.token_bytes,
+    progress: Progress = lambda _: None,
+) -> tuple[int, int]:
+    """Append the history in `path` to a tape; returns (entries read, entries added).
+
+    A tape that is not there is created, with a signing key of its own. The whole file is checked
+    before the first line is stored. Crash: run it again; what was stored is recognised.
+    Raises EntryInvalid with the line, TapeForked where the tape's history is another.
+    """
+    count = sum(1 for _ in read_lines(path))
+    if count == 0:
+        raise EntryInvalid("the file holds no entry", place=str(path))
+    lines = read_lines(path)
+    try:
+        tape = Tape.open_to_write(files)
+    except TapeMissing:
+        _, first, opened = next(lines)
+        tape = Tape.create(files, first, origin=opened.origin or "", seed=entropy(32))
+        lines = read_lines(path)
+    engine = Engine(tape)
+    try:
+        return count, _append(engine, lines, progress)
+    finally:
+        engine.close()
+
+
+def _append(engine: Engine, lines: Iterator[tuple[str, bytes, Entry]], progress: Progress) -> int:
+    """Compare what the tape has, then store the rest in batches."""
+    tape = engine.tape
+    had = tape.size
+    stored = tape.read()
+    batch: list[bytes] = []
+    for place, body, entry in lines:
+        if entry.pos <= had:
+            if next(stored) != body:
+                why = "this entry differs from the tape's at the same position"
+                raise TapeForked(why, place=place, hint="import into a tape of its own")
+            continue
+        batch.append(body)
+        if len(batch) == BATCH:
+            engine.adopt(batch)
+            progress(entry.pos)
+            batch = []
+    if batch:
+        engine.adopt(batch)
+    return tape.size - had
