@@ -125,3 +125,11 @@ def adapters() -> Iterator[Any]:
     """Yield the scenario adapter of every system that has one."""
     for path in sorted(folder().glob("*/scenarios.py")):
         yield _import(f"{path.parent.name}.scenarios").ADAPTER
+
+
+def stories() -> dict[str, Any]:
+    """Return the demonstrations of every system, by name."""
+    found: dict[str, Any] = {}
+    for path in sorted(folder().glob("*/demo.py")):
+        found.update(_import(f"{path.parent.name}.demo").STORIES)
+    return found

@@ -24,7 +24,7 @@ from typing import Any, Self
 from ..fsm.entry import FORMAT, OPENED, Entry, encode
 from ..fsm.errors import StatetapeError
 from ..fsm.machine import Machine
-from ..storage.errors import TapeMissing
+from ..storage.errors import TapeMissing, TapePoisoned
 from ..storage.files import Files
 from ..storage.note import Checkpoint
 from ..storage.tape import LOCK_TIMEOUT_S, Tape
@@ -63,6 +63,7 @@ class Engine:
         self.after_commit: Callable[[], None] = lambda: None
         self._anchored_at = time.monotonic()
         self._broken: StatetapeError | None = None
+        self._closed = False
 
     @classmethod
     def open(
@@ -308,13 +309,20 @@ class Engine:
                 self.tape.give()
 
     def close(self) -> None:
-        """Finish what is queued, catch up the projections, anchor, and let go of the tape."""
+        """Finish what is queued, catch up the projections, anchor, and let go of the tape.
+
+        Closing again does nothing. A command sent after closing raises TapePoisoned.
+        """
+        if self._closed:
+            return
         self.committer.close()
+        self._closed = True
         try:
             if not self.tape.poisoned and self._broken is None:
                 self.flush()
         finally:
             self.tape.close()
+            self._broken = TapePoisoned("the engine is closed")
 
 
 def new_tape(

@@ -23,6 +23,7 @@ from ..fsm.machine import Event, Machine
 from ..fsm.moments import parse_time
 from ..fsm.types import Json
 from ..storage import projection
+from ..storage.errors import TapeDamaged
 from ..storage.files import Files
 from ..storage.reader import Reader
 from .commands import InstanceUnknown
@@ -188,8 +189,20 @@ class Inspector:
         return projection.positions(self.reader, instance) + fresh
 
     def bodies(self, instance: int) -> Iterator[bytes]:
-        """Yield the bytes of an instance's entries, in order."""
-        return self.reader.bodies(self.positions(instance))
+        """Yield the bytes of an instance's entries, in order. Raises TapeDamaged.
+
+        The index that finds them is only a projection, so what it finds is checked.
+        """
+        seq = 0
+        for body in self.reader.bodies(self.positions(instance)):
+            entry = decode(body)
+            seq += 1
+            if seq != entry.seq or instance not in (entry.instance, entry.pos):
+                raise _index_damaged(instance)
+            yield body
+        found = self.world.instance_at(instance)
+        if found is None or found.seq != seq:
+            raise _index_damaged(instance)
 
     def history(self, name: str) -> list[Entry]:
         """Return an instance's entries; of a name that never became one, its refused commands."""
@@ -219,6 +232,12 @@ class Inspector:
         moved = next((e for e in reversed(entries) if e.to is not None), entries[0])
         refused = [e for e in entries if e.outcome == REJECTED and e.pos > moved.pos]
         return Explanation(seen, moved, refused, self.world.height(seen.machine.chain))
+
+
+def _index_damaged(instance: int) -> TapeDamaged:
+    hint = "the entries are the truth: `statetape recover --rebuild` folds them again"
+    why = "the index does not lead to the instance's entries"
+    return TapeDamaged(why, place=f"table history, instance {instance}", hint=hint)
 
 
 @dataclass(frozen=True)

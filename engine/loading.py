@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from ..fsm.compiler import load
-from ..fsm.entry import Entry
+from ..fsm.entry import Entry, decode
 from ..fsm.fold import Folded
 from ..fsm.machine import Machine
 from ..storage import projection
+from ..storage.errors import TapeDamaged
 from ..storage.projection import InstanceRow, Projection
 from ..storage.reader import Reader
 from ..storage.tape import Tape
@@ -83,14 +84,34 @@ def open_world(reader: Reader) -> World:
     world = World(Projected(reader), machine_of)
     world.size = projection.projected(reader)
     world.window_base = world.size + 1
-    world.heads = projection.heads(reader)
-    for pos, digest, chain in projection.specs(reader):
+    for chain, (height, pos) in projection.heads(reader).items():
+        entry = _entry(reader, pos, "head")
+        _agree((chain, height), (entry.chain, int(entry.height or -1)), "head", chain)
+        world.heads[chain] = (height, pos)
+    for pos, digest, on_chain in projection.specs(reader):
+        entry = _entry(reader, pos, "spec")
+        _agree((digest, on_chain), (entry.digest, entry.chain), "spec", str(pos))
         world.specs[digest] = pos
-        world.chains[pos] = chain
+        world.chains[pos] = on_chain
     for row in projection.instances(reader, with_timers=True):
         world.arm_folded(folded_of(row))
     world.absorb(reader.read(world.size + 1))
     return world
+
+
+def _entry(reader: Reader, pos: int, table: str) -> Entry:
+    body = reader.body(pos)
+    if body is None:
+        raise TapeDamaged(f"it names entry {pos}, which is not there", place=f"table {table}")
+    return decode(body, f"entry {pos}")
+
+
+def _agree(projected: object, recorded: object, table: str, row: str) -> None:
+    """A projected row must say what its entry says: decisions rest on it."""
+    if projected != recorded:
+        hint = "the entries are the truth: `statetape recover --rebuild` folds them again"
+        why = f"{projected} is projected, {recorded} was recorded"
+        raise TapeDamaged(why, place=f"table {table}, row {row}", hint=hint)
 
 
 def store(tape: Tape, world: World) -> None:

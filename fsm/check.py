@@ -164,8 +164,14 @@ class _Search:
             samples = [{}] if firing else self._samples(event, self.told.samples.get(name, []))
             for params, height in itertools.product(samples, self._later(node.height)):
                 label = _label(name, params, height if machine.chain else None)
-                moment = Moment(len(node.path) * 1_000_000, height, "check", node.state,
-                                machine.chain, follows=firing is not None)
+                moment = Moment(
+                    len(node.path) * 1_000_000,
+                    height,
+                    "check",
+                    node.state,
+                    machine.chain,
+                    follows=firing is not None,
+                )
                 decision = self._decide(
                     label,
                     node.path,

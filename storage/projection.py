@@ -62,9 +62,15 @@ def projected(reader: Reader) -> int:
 
 
 def cursor(reader: Reader, name: str) -> int:
-    """Return how far the consumer `name` has come (0: nowhere)."""
-    rows = reader.query("SELECT pos FROM cursor WHERE name = ?", (name,))
-    return int(rows[0][0]) if rows else 0
+    """Return how far the consumer `name` has come (0: nowhere). Raises TapeDamaged."""
+    rows = reader.query("SELECT pos, crc FROM cursor WHERE name = ?", (name,))
+    if not rows:
+        return 0
+    [(pos, crc)] = rows
+    if crc != _crc((name, pos)) or pos > reader.stored_size():
+        hint = "the entries are the truth: `statetape recover --rebuild` folds them again"
+        raise TapeDamaged("a cursor changed", place=f"table cursor, row {name}", hint=hint)
+    return int(pos)
 
 
 def cursors(reader: Reader) -> dict[str, int]:
@@ -125,6 +131,17 @@ def key_position(reader: Reader, instance: int, key: str) -> int | None:
         "SELECT pos FROM idempotency WHERE instance = ? AND key = ?", (instance, key)
     )
     return int(rows[0][0]) if rows else None
+
+
+def keys(reader: Reader) -> Iterable[tuple[tuple[int, str], int]]:
+    """Yield ((instance, key), position) of every projected idempotency key."""
+    for instance, key, pos in reader.query("SELECT instance, key, pos FROM idempotency"):
+        yield (int(instance), str(key)), int(pos)
+
+
+def indexed(reader: Reader) -> list[int]:
+    """Return the instances that the history index knows."""
+    return [int(pos) for (pos,) in reader.query("SELECT DISTINCT instance FROM history")]
 
 
 def heads(reader: Reader) -> dict[str, tuple[int, int]]:
@@ -188,7 +205,8 @@ def store(tape: Tape, projection: Projection) -> None:
 def move_cursor(tape: Tape, name: str, pos: int) -> None:
     """Set a consumer's cursor inside the running transaction."""
     try:
-        tape.db.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?)", (name, pos))
+        row = (name, pos)
+        tape.db.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?)", (*row, _crc(row)))
     except sqlite3.Error as error:
         raise named(error, tape.files.tape) from error
 

@@ -115,7 +115,8 @@ class Reader:
 
         No page holds a read transaction open while the caller works on it.
         """
-        end = self.stored_size() if last is None else last
+        size = self.stored_size()
+        end = size if last is None else min(last, size)
         sql = (
             "SELECT pos, CAST(body AS BLOB), crc FROM entry WHERE pos BETWEEN ? AND ? ORDER BY pos"
         )
@@ -125,7 +126,7 @@ class Reader:
             first += READ_ROWS
 
     def read(self, first: int = 1, last: int | None = None) -> Iterator[bytes]:
-        """Yield the bytes of the entries from `first` to `last` (default: the end).
+        """Yield the bytes of the entries from `first` to `last` (default, and at most: the end).
 
         Raises TapeDamaged at a missing position or at bytes that do not fit their CRC.
         """

@@ -80,7 +80,8 @@ _TABLES = (
 ) STRICT""",
     """CREATE TABLE cursor (
     name TEXT PRIMARY KEY,
-    pos INTEGER NOT NULL
+    pos INTEGER NOT NULL,
+    crc INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID""",
     """CREATE TRIGGER entry_next BEFORE INSERT ON entry
 WHEN new.pos IS NOT (SELECT coalesce(max(pos), 0) + 1 FROM entry)

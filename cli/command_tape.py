@@ -1,0 +1,249 @@
+"""`verify`, `replay`, `recover`, `import`, `export`: commands about the tape as a whole."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..fsm.errors import EXIT_DONE, EXIT_FINDING, CallerError
+from .command_instance import entry_lines
+from .options import DEFAULT_TAPE, AnchorOption, JsonOption, KeyFileOption, TapeOption
+from .output import progress, say, say_json, warn
+
+if TYPE_CHECKING:
+    from ..engine.recover import Recovery
+    from ..engine.replay import Difference
+
+PANEL = "Prove and keep"
+
+
+class FormatUnknown(CallerError):
+    """There is no importer or exporter of that name."""
+
+    code = "format-unknown"
+
+
+def add(app: typer.Typer) -> None:
+    """Add these commands to the app."""
+    app.command(rich_help_panel=PANEL)(verify)
+    app.command(rich_help_panel=PANEL)(replay)
+    app.command(rich_help_panel=PANEL)(recover)
+    app.command("import", rich_help_panel=PANEL)(import_history)
+    app.command("export", rich_help_panel=PANEL)(export_history)
+
+
+def verify(
+    tape: TapeOption = DEFAULT_TAPE,
+    anchor: AnchorOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Check every stored byte: entries, tree, checkpoints, anchor, projections.
+
+    Names the position, page or table of any damage, and exits with 1.
+    """
+    from ..engine.verify import verify as verify_tape
+    from ..storage.files import Files
+    from ..storage.reader import Reader
+
+    with Reader.open(Files.of(tape, anchor)) as reader:
+        size = reader.stored_size()
+        with progress("verifying", size) as report:
+            findings = verify_tape(reader, report)
+        root = reader.edge_at(size).root().hex() if not findings else None
+        checkpoint = reader.anchored() if not findings else None
+    if json:
+        places = [{"place": one.place, "message": one.message} for one in findings]
+        anchored = checkpoint.size if checkpoint else None
+        say_json({"entries": size, "root": root, "anchored": anchored, "findings": places})
+    elif findings:
+        for one in findings:
+            say(f"{one.place}: {one.message}")
+        say(f"{size} entries, {len(findings)} findings")
+    else:
+        anchored = f"anchored at {checkpoint.size}" if checkpoint else "not anchored"
+        say(f"{size} entries, sound; {anchored}")
+        say(f"root {root}")
+    return EXIT_FINDING if findings else EXIT_DONE
+
+
+def replay(
+    instance: Annotated[
+        str | None, typer.Argument(help="Only this instance. [default: the whole tape]")
+    ] = None,
+    tape: TapeOption = DEFAULT_TAPE,
+    json: JsonOption = False,
+) -> int:
+    """Decide every entry again from its recorded inputs and compare every byte.
+
+    Exits with 1 at the first entry that does not follow, and shows both sides.
+    """
+    from ..engine.inspect import Inspector
+    from ..engine.replay import Replayer
+
+    with Inspector.open(tape) as inspector:
+        if instance is None:
+            size = inspector.reader.stored_size()
+            with progress("replaying", size) as report:
+                found = Replayer().run(inspector.reader.read(), report)
+        else:
+            bodies = inspector.replay_bodies(inspector.find(instance))
+            found = Replayer(alone=True).run(bodies)
+    difference = found.difference
+    if json:
+        said: dict[str, Any] = {"entries": found.entries, "notes": found.notes}
+        if difference is not None:
+            decided = difference.decided.decode() if difference.decided else None
+            said["difference"] = {
+                "pos": difference.pos,
+                "why": difference.why,
+                "recorded": difference.recorded.decode(),
+                "decided": decided,
+            }
+        say_json(said)
+    else:
+        for note in found.notes:
+            say(f"note: {note}")
+        if difference is None:
+            say(f"{found.entries} entries replayed, every byte as recorded")
+        else:
+            _show_difference(difference)
+    return EXIT_DONE if difference is None else EXIT_FINDING
+
+
+def _show_difference(difference: Difference) -> None:
+    say(f"position {difference.pos}: {difference.why}")
+    say(f"  recorded: {difference.recorded.decode() or 'nothing'}")
+    say(f"  decided:  {difference.decided.decode() if difference.decided else 'nothing'}")
+
+
+def recover(
+    new_anchor: Annotated[
+        bool, typer.Option("--new-anchor", help="Go on where the anchor or the key was lost.")
+    ] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Throw the projections away and fold them again.")
+    ] = False,
+    tape: TapeOption = DEFAULT_TAPE,
+    anchor: AnchorOption = None,
+    key_file: KeyFileOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Bring a tape back after a crash, and say what was in flight and what was done about it.
+
+    Checks the anchor and every entry, catches up the projections, fires overdue timers.
+    """
+    from ..engine.inspect import entry_json
+    from ..engine.recover import recover as recover_tape
+
+    with progress("checking", None) as report:
+        found = recover_tape(
+            tape,
+            anchor=anchor,
+            key=key_file,
+            new_anchor=new_anchor,
+            rebuild=rebuild,
+            progress=report,
+        )
+    if json:
+        said = {
+            "entries": found.entries,
+            "anchored": found.anchored,
+            "projected": found.projected,
+            "unanchored": [entry_json(one) for one in found.unanchored],
+            "unanchored_count": found.unanchored_count,
+            "fired": [entry_json(one) for one in found.fired],
+            "fired_count": found.fired_count,
+            "effects_behind": found.effects_behind,
+            "open_instances": found.open_instances,
+            "instances_with_timers": found.open_timers,
+            "unloadable": found.unloadable,
+            "rebuilt": found.rebuilt,
+        }
+        say_json(said)
+    else:
+        for line in recovery_lines(found):
+            say(line)
+    return EXIT_DONE
+
+
+def recovery_lines(found: Recovery) -> list[str]:
+    """Return what a recovery found and did, in words."""
+    anchored = f"the anchor signs {found.anchored} of them" if found.anchored else "no anchor yet"
+    lines = [f"{found.entries} entries, all sound; {anchored}"]
+    if found.unanchored_count:
+        many = found.unanchored_count
+        lines.append(f"in flight: {many} entries after the anchor; they are durable and count,")
+        lines.append("but their senders may not have been told (send again with the same key):")
+        for entry in found.unanchored:
+            lines += [f"  {line}" for line in entry_lines(entry)[:1]]
+        if many > len(found.unanchored):
+            lines.append(f"  … and {many - len(found.unanchored)} more")
+    else:
+        lines.append("in flight: nothing; the last session ended in good order")
+    if found.rebuilt:
+        lines.append("projections: folded again from the first entry")
+    elif found.projected < found.entries:
+        lines.append(f"projections: caught up from {found.projected} to {found.entries}")
+    else:
+        lines.append("projections: up to date")
+    lines.append(f"timers: {found.fired_count} overdue, fired now; {found.open_timers} waiting")
+    for entry in found.fired:
+        lines += [f"  {line}" for line in entry_lines(entry)[:1]]
+    for name, count in found.effects_behind.items():
+        lines.append(f"consumer {name}: {count} entries behind")
+    for spec, why in found.unloadable.items():
+        lines.append(f"the machine at position {spec} cannot be loaded here: {why}")
+    lines.append(f"open instances: {found.open_instances}")
+    return lines
+
+
+def import_history(
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help="What the file holds: events.")],
+    file: Annotated[Path, typer.Argument(help="The file to read.", exists=True, dir_okay=False)],
+    tape: TapeOption = DEFAULT_TAPE,
+    anchor: AnchorOption = None,
+    key_file: KeyFileOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Bring a history onto a tape. Importing twice adds nothing.
+
+    events: entries as `export` writes them, one per line. The file is checked whole before its
+    first line is stored; `statetape replay` then proves that its outcomes follow.
+    """
+    from ..engine.transfer import import_events
+    from ..storage.files import Files
+
+    if form != "events":
+        raise FormatUnknown(f"no format {form!r}", hint="formats: events")
+    with progress("importing", None) as report:
+        count, added = import_events(file, Files.of(tape, anchor, key_file), progress=report)
+    if json:
+        say_json({"entries": count, "added": added})
+    else:
+        say(f"{count} entries read, {added} added")
+    return EXIT_DONE
+
+
+def export_history(
+    file: Annotated[
+        Path | None, typer.Argument(help="Where to write. [default: standard output]")
+    ] = None,
+    tape: TapeOption = DEFAULT_TAPE,
+) -> int:
+    """Write every entry's exact bytes, one per line: JSON for any tool, and for `import`."""
+    from ..engine.transfer import export_events
+    from ..storage.files import Files
+    from ..storage.reader import Reader
+
+    with Reader.open(Files.of(tape)) as reader:
+        size = reader.stored_size()
+        target = nullcontext(sys.stdout.buffer) if file is None else file.open("wb")
+        with target as out, progress("exporting", size) as report:
+            count = export_events(reader, out, report)
+    if file is not None:
+        warn(f"{count} entries written to {file}")
+    return EXIT_DONE
