@@ -399,9 +399,9 @@ def explain(
         found = inspector.explain(inspector.find(instance))
     seen = found.seen
     if json:
-        said = {"moved": entry_json(found.moved), "height": found.height}
-        said["refused"] = [entry_json(entry) for entry in found.refused]
-        say_json({**seen.json(), **said})
+        refused = [entry_json(entry) for entry in found.refused]
+        moved = entry_json(found.moved)
+        say_json({**seen.json(), "moved": moved, "height": found.height, "refused": refused})
         return EXIT_DONE
     _show(seen)
     say("brought here by")

@@ -57,8 +57,8 @@ def verify(
         checkpoint = reader.anchored() if not findings else None
     if json:
         places = [{"place": one.place, "message": one.message} for one in findings]
-        anchored = checkpoint.size if checkpoint else None
-        say_json({"entries": size, "root": root, "anchored": anchored, "findings": places})
+        upto = checkpoint.size if checkpoint else None
+        say_json({"entries": size, "root": root, "anchored": upto, "findings": places})
     elif findings:
         for one in findings:
             say(f"{one.place}: {one.message}")

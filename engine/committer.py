@@ -116,7 +116,7 @@ class Committer(Generic[Ask, Answer]):
     def _lead(self) -> None:
         """Run one batch of what is queued. Called with the leadership."""
         queue = self._queue
-        batch = []
+        batch: list[Job[Ask, Answer]] = []
         while queue and len(batch) < BATCH_MAX:
             batch.append(queue.popleft())
         self._run(batch)

@@ -34,6 +34,7 @@ from .committer import Committer, Job
 from .deadlines import WALL
 from .ledger import Ledger
 from .loading import open_world, store
+from .outbox import Pending, acknowledge, pending
 
 FLUSH_ENTRIES = 20_000
 FIRE_MAX = 10_000
@@ -113,18 +114,19 @@ class Engine:
         machine: Machine | str,
         key: str,
         params: Mapping[str, Any] | None = None,
+        /,
         **options: Any,
     ) -> Receipt:
-        """Begin the instance `machine/key`. `options` as in `Send`: key, by, cause, at, height.
+        """Begin the instance `machine/key`; returns after its entry is durable.
 
-        `machine` is a bundled machine's name, a file's path, or a Machine. The idempotency key
-        is `options["key"]`. Returns after the entry is durable.
+        `machine` is a bundled machine's name, a file's path, or a Machine. `options` are those of
+        `Create`: key (for idempotency), by, cause, at, height.
         """
         found = machine if isinstance(machine, Machine) else catalogue.find(machine)
         return self.execute(Create(found, f"{found.name}/{key}", params or {}, **options))
 
     def send(
-        self, instance: str, event: str, params: Mapping[str, Any] | None = None, **options: Any
+        self, instance: str, event: str, params: Mapping[str, Any] | None = None, /, **options: Any
     ) -> Receipt:
         """Send an event to an instance; returns after its entry is durable."""
         return self.execute(Send(instance, event, params or {}, **options))
@@ -151,7 +153,7 @@ class Engine:
         return self.committer.submit(command)
 
     def send_async(
-        self, instance: str, event: str, params: Mapping[str, Any] | None = None, **options: Any
+        self, instance: str, event: str, params: Mapping[str, Any] | None = None, /, **options: Any
     ) -> asyncio.Future[Receipt]:
         """`send`, from an event loop."""
         return self.committer.submit(Send(instance, event, params or {}, **options))
@@ -270,6 +272,20 @@ class Engine:
             self.anchor()
         self.after_commit()
 
+    def effects(self, consumer: str, limit: int = 1000) -> list[Pending]:
+        """Return what a consumer has still to do: about `limit` effects, in order."""
+        with self.committer.leader:
+            return pending(self.tape, self.world, consumer, limit)
+
+    def acknowledge(self, consumer: str, pos: int) -> None:
+        """Note durably that a consumer has done everything up to position `pos`."""
+        with self.committer.leader:
+            self.tape.take()
+            try:
+                acknowledge(self.tape, consumer, pos)
+            finally:
+                self.tape.give()
+
     def adopt(self, bodies: Sequence[bytes]) -> None:
         """Append entries that were decided elsewhere, as they are: an import.
 
@@ -307,6 +323,12 @@ class Engine:
                     self.world.flushed()
             finally:
                 self.tape.give()
+
+    def abandon(self) -> None:
+        """Let go of the tape as a crash would: nothing is flushed, nothing anchored."""
+        self._closed = True
+        self._broken = TapePoisoned("the engine is closed")
+        self.tape.abandon()
 
     def close(self) -> None:
         """Finish what is queued, catch up the projections, anchor, and let go of the tape.

@@ -39,6 +39,8 @@ from .commands import (
 from .deadlines import WALL, Item
 from .world import Instance, World
 
+_NO_OPTIONS = (None, None, None, None, None)
+
 
 class Ledger:
     """Stages the entries of commands; see the module's theory of operation."""
@@ -103,7 +105,8 @@ class Ledger:
     def _send(self, command: Send, now: int) -> Receipt:
         at, height, key = command.at, command.height, command.key
         by, cause = command.by, command.cause
-        if not (at is None is height is key is by is cause):
+        options = (at, height, key, by, cause)
+        if options != _NO_OPTIONS:
             check_options(command)
         instance = self.world.instance(command.instance)
         if instance is None:

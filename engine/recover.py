@@ -106,4 +106,4 @@ def _forget(engine: Engine) -> None:
         tape.write((), lambda: projection.forget(tape))
     finally:
         tape.give()
-        tape.abandon()
+        engine.abandon()

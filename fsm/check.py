@@ -52,9 +52,9 @@ def check(machine: Machine) -> list[Finding]:
 def _states(machine: Machine) -> Iterator[Finding]:
     """States must be reachable, and all but the final ones must have a way out."""
     leads: dict[str, set[str]] = {state: set() for state in machine.states}
-    for state, events in machine.table.items():
+    for source, events in machine.table.items():
         for rows in events.values():
-            leads[state] |= {row.to for row in rows if row.to is not None}
+            leads[source] |= {row.to for row in rows if row.to is not None}
     reached = {machine.initial}
     waiting = [machine.initial]
     while waiting:

@@ -17,7 +17,7 @@ from typing import Any
 from . import dispatch
 from .composite import BUILTIN, Map, Optional, Record, parse_type
 from .document import Document, Path, read
-from .errors import SpecError
+from .errors import SpecError, StatetapeError
 from .expression import Binding, Expression, Function, Scope, compile_expression
 from .inference import BOOL, LITERAL, assignable
 from .machine import (
@@ -51,7 +51,7 @@ from .spec import (
     TimerSpec,
     model,
 )
-from .types import TEXT, StatetapeError, Type
+from .types import TEXT, Type
 
 RESERVED = frozenset({"now", "height", "key", "state", "old", "true", "false", "none", "null"})
 _SIGNATURE = re.compile(r"\s*(.*?)\s*->\s*(.*?)\s*\Z", re.DOTALL)

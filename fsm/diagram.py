@@ -9,7 +9,7 @@ from transitions.extensions.diagrams import GraphMachine
 from .dispatch import MODEL_ATTRIBUTE
 from .machine import Machine
 
-FORMATS = {"mermaid": "mermaid", "graphviz": "graphviz"}
+FORMATS: dict[str, Any] = {"mermaid": "mermaid", "graphviz": "graphviz"}
 
 
 class _Model:

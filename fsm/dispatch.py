@@ -10,7 +10,7 @@ drives both for every (state, event) of every bundled machine and compares.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import transitions
 
@@ -20,7 +20,7 @@ MODEL_ATTRIBUTE = "state_"
 """Where a model keeps its state: no declared name ends with an underscore."""
 
 
-class RowTransition(transitions.Transition):  # type: ignore[misc]
+class RowTransition(transitions.Transition):
     """A transition that remembers the row of the file that it came from."""
 
     def __init__(self, *args: Any, row: Row | None = None, **kwargs: Any) -> None:
@@ -28,7 +28,7 @@ class RowTransition(transitions.Transition):  # type: ignore[misc]
         self.row = row
 
 
-class RowMachine(transitions.Machine):  # type: ignore[misc]
+class RowMachine(transitions.Machine):
     """A `transitions.Machine` over the rows of a file."""
 
     transition_cls = RowTransition
@@ -75,7 +75,7 @@ def table(machine: RowMachine, states: Iterable[str]) -> dict[str, dict[str, tup
     """Return state → event → rows to try in order, as the built machine orders them."""
     return {
         state: {
-            name: tuple(transition.row for transition in event.transitions[state])
+            name: tuple(cast(Any, one).row for one in event.transitions[state])
             for name, event in machine.events.items()
             if state in event.transitions
         }

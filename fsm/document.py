@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -59,14 +59,14 @@ class Document:
 class _Loader(yaml.SafeLoader):
     """YAML whose only implicit types are true, false, null and decimal integers."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
 
-
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"(?:true|false)\Z"), list("tf"))
-_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"(?:null|)\Z"), ["n", ""])
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:int", re.compile(r"-?(?:0|[1-9][0-9]{0,80})\Z"), list("-0123456789")
-)
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("bool", r"(?:true|false)\Z", "tf"),
+    ("null", r"(?:null|)\Z", ("n", "")),
+    ("int", r"-?(?:0|[1-9][0-9]{0,80})\Z", "-0123456789"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
 
 
 def read(text: str, file: str) -> Document:
@@ -94,7 +94,7 @@ def _bound(text: str, file: str) -> None:
     """Refuse what would cost more than it says, by walking the events without building nodes."""
     depth = 0
     for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
-        mark = event.start_mark
+        mark: Any = event.start_mark
         place = f"{file}:{mark.line + 1}:{mark.column + 1}"
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise SpecError("anchors and aliases are not part of the language", place=place)

@@ -59,7 +59,7 @@ class Binding:
 
     type: Type
     where: str
-    constant: object = None
+    constant: str | int | bool | None = None
 
 
 @dataclass(frozen=True)

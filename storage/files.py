@@ -114,9 +114,10 @@ class Lock:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Give everything back."""
-        self._mark.close()
-        os.close(self._descriptor)
+        """Give everything back. Closing again does nothing."""
+        if not self._mark.closed:
+            self._mark.close()
+            os.close(self._descriptor)
 
 
 def failed(error: OSError, path: Path) -> StoreFull | StoreFailed:

@@ -1,0 +1,8 @@
+"""Every benchmark, a line of JSON each."""
+
+from __future__ import annotations
+
+from . import commits, reading, startup, timers
+
+for benchmark in (commits, timers, startup, reading):
+    benchmark.main()
