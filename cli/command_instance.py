@@ -248,16 +248,18 @@ def effect_line(effect: Any) -> str:
 def list_instances(
     machine: Annotated[str | None, typer.Option("--machine", help="Only of this machine.")] = None,
     state: Annotated[str | None, typer.Option("--state", help="Only in this state.")] = None,
+    at: PointOption = None,
     tape: TapeOption = DEFAULT_TAPE,
     json: JsonOption = False,
 ) -> int:
-    """List the instances on the tape."""
-    from ..engine.inspect import Inspector
+    """List the instances on the tape, now or --at a point."""
+    from ..engine.inspect import Inspector, parse_point
 
+    point = parse_point(at) if at is not None else None
     with Inspector.open(tape) as inspector:
         found = [
             one
-            for one in inspector.instances()
+            for one in (inspector.fold_at(point) if point else inspector.instances())
             if (machine is None or one.name.partition("/")[0] == machine)
             and (state is None or one.state == state)
         ]

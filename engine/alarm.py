@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+import threading
 from typing import Self
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -31,6 +32,8 @@ class Alarm:
         self.anchor_every_s = anchor_every_s
         self.scheduler = BackgroundScheduler(timezone=datetime.UTC)
         self._set_for: int | None = None
+        self._stopping = False
+        self._at_work = threading.Lock()
 
     def __enter__(self) -> Self:
         self.engine.after_commit = self.reset
@@ -42,13 +45,17 @@ class Alarm:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._stopping = True
         self.engine.after_commit = lambda: None
-        self.scheduler.shutdown()
+        # Not waiting here: the scheduler would hold its lock, which a job at work may want.
+        self.scheduler.shutdown(wait=False)
+        with self._at_work:
+            pass
 
     def reset(self) -> None:
         """Set the alarm to the earliest deadline; called after every commit."""
         soonest = self.engine.world.deadlines.soonest
-        if soonest != self._set_for:
+        if soonest != self._set_for and not self._stopping:
             self._set(self.engine.next_deadline())
             self._set_for = self.engine.world.deadlines.soonest
 
@@ -70,15 +77,21 @@ class Alarm:
 
     def wake(self) -> None:
         """Fire what is due, and set the alarm again."""
-        try:
-            self.engine.tick()
-        except StatetapeError as error:
-            _log.error("timers could not fire: %s", error)
-        self._set_for = None
-        self.reset()
+        with self._at_work:
+            if self._stopping:
+                return
+            try:
+                self.engine.tick()
+            except StatetapeError as error:
+                _log.error("timers could not fire: %s", error)
+            self._set_for = None
+            self.reset()
 
     def _anchor(self) -> None:
-        try:
-            self.engine.anchor()
-        except StatetapeError as error:
-            _log.error("the tape could not be anchored: %s", error)
+        with self._at_work:
+            if self._stopping:
+                return
+            try:
+                self.engine.anchor()
+            except StatetapeError as error:
+                _log.error("the tape could not be anchored: %s", error)

@@ -16,7 +16,7 @@ import msgspec
 
 from ..fsm import fold
 from ..fsm.decide import ACCEPTED, REJECTED
-from ..fsm.entry import Entry, decode
+from ..fsm.entry import HEAD, Entry, decode
 from ..fsm.errors import CallerError
 from ..fsm.fold import Folded
 from ..fsm.machine import Event, Machine
@@ -157,6 +157,22 @@ class Inspector:
         folded.update({one.pos: one for one in self.world.tail()})
         return [folded[pos] for pos in sorted(folded)]
 
+    def fold_at(self, point: Point) -> list[Folded]:
+        """Return every instance as it was at an earlier point, by position.
+
+        A height is that of the chain whose heads the tape observed: everything up to the first
+        head beyond it.
+        """
+        upto = 0
+        for body in self.reader.read():
+            entry = decode(body)
+            beyond = entry.tape == HEAD if point.kind == "height" else True
+            if beyond and not point.includes(entry):
+                break
+            upto = entry.pos
+        folded = fold.fold(self.reader.read(1, upto))
+        return [folded[pos] for pos in sorted(folded)]
+
     def seen(self, folded: Folded) -> Seen:
         """Return an instance with its machine."""
         return Seen(folded, self.world.machine(folded.spec))
@@ -209,14 +225,10 @@ class Inspector:
         instance = self.world.instance(name)
         if instance is not None:
             return [decode(body) for body in self.bodies(instance.pos)]
-        rows = self.reader.query(
-            "SELECT pos FROM entry WHERE json_extract(body, '$.create') = ?1 "
-            "OR json_extract(body, '$.name') = ?1 ORDER BY pos",
-            (name,),
-        )
-        if not rows:
+        positions = self.reader.positions_where({"create": name, "name": name})
+        if not positions:
             raise InstanceUnknown(f"no instance {name!r} on this tape")
-        return [decode(body) for body in self.reader.bodies([pos for (pos,) in rows])]
+        return [decode(body) for body in self.reader.bodies(positions)]
 
     def replay_bodies(self, name: str) -> list[bytes]:
         """Return what replaying one instance needs: its machine's entry and its own entries."""

@@ -7,6 +7,7 @@ in good order, and their senders may never have been told.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from ..fsm.entry import Entry, decode
 from ..fsm.errors import SpecError
 from ..storage import projection
 from ..storage.errors import TapeDamaged
+from ..storage.files import Files
+from ..storage.tape import Tape
 from ..storage.verify import verify_entries
 from .engine import Engine, wall_clock
 
@@ -57,15 +60,13 @@ def recover(
     anchor or signing key were lost. Crash: run it again.
     """
 
-    def opened() -> Engine:
-        return Engine.open(
-            path, anchor=anchor, key=key, create=False, clock=clock, new_anchor=new_anchor
-        )
-
     found = Recovery(rebuilt=rebuild, new_anchor=new_anchor)
     if rebuild:
-        _forget(opened())
-    with opened() as engine:
+        seed = secrets.token_bytes(32) if new_anchor else None
+        _forget(Tape.open_to_write(Files.of(path, anchor, key), new_seed=seed))
+    with Engine.open(
+        path, anchor=anchor, key=key, create=False, clock=clock, new_anchor=new_anchor
+    ) as engine:
         tape = engine.tape
         for finding in verify_entries(tape, progress):
             hint = "restore the tape from a backup; `statetape verify` lists all damage"
@@ -98,12 +99,14 @@ def recover(
     return found
 
 
-def _forget(engine: Engine) -> None:
-    """Throw the projections away, so that the next open folds everything."""
-    tape = engine.tape
+def _forget(tape: Tape) -> None:
+    """Throw the projections away, so that the next open folds everything.
+
+    No world is loaded for it: a damaged projection may be why this is asked for.
+    """
     tape.take()
     try:
         tape.write((), lambda: projection.forget(tape))
     finally:
         tape.give()
-        engine.abandon()
+        tape.abandon()

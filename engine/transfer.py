@@ -19,6 +19,8 @@ from ..storage.files import Files
 from ..storage.reader import Reader
 from ..storage.tape import Tape
 from .engine import Engine
+from .loading import machine_of
+from .world import Nothing, World
 
 BATCH = 1000
 
@@ -68,21 +70,33 @@ def import_events(
     before the first line is stored. Crash: run it again; what was stored is recognised.
     Raises EntryInvalid with the line, TapeForked where the tape's history is another.
     """
-    count = sum(1 for _ in read_lines(path))
-    if count == 0:
-        raise EntryInvalid("the file holds no entry", place=str(path))
-    lines = read_lines(path)
+    count = _check(path)
+    created = 0
     try:
         tape = Tape.open_to_write(files)
     except TapeMissing:
-        _, first, opened = next(lines)
+        _, first, opened = next(read_lines(path))
         tape = Tape.create(files, first, origin=opened.origin or "", seed=entropy(32))
-        lines = read_lines(path)
+        created = 1
     engine = Engine(tape)
     try:
-        return count, _append(engine, lines, progress)
+        return count, created + _append(engine, read_lines(path), progress)
     finally:
         engine.close()
+
+
+def _check(path: Path) -> int:
+    """Check a whole file, also that every entry's instance was created; returns its entries."""
+    world = World(Nothing(), machine_of)
+    for place, body, _ in read_lines(path):
+        try:
+            world.absorb([body])
+        except EntryInvalid as error:
+            raise EntryInvalid(error.message, place=place) from None
+        world.window.clear()
+    if world.size == 0:
+        raise EntryInvalid("the file holds no entry", place=str(path))
+    return world.size
 
 
 def _append(engine: Engine, lines: Iterator[tuple[str, bytes, Entry]], progress: Progress) -> int:

@@ -8,7 +8,7 @@ open and keeps the WAL from shrinking.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from .checksum import crc32
@@ -109,6 +109,13 @@ class Reader:
             if body is None:
                 raise TapeDamaged("an entry is missing", place=f"entry {pos}")
             yield body
+
+    def positions_where(self, members: Mapping[str, str]) -> list[int]:
+        """Return the positions of entries that have one of these JSON members; reads them all."""
+        tests = " OR ".join("json_extract(body, '$.' || ?) = ?" for _ in members)
+        values = [value for pair in members.items() for value in pair]
+        rows = self.query(f"SELECT pos FROM entry WHERE {tests} ORDER BY pos", values)  # noqa: S608
+        return [int(pos) for (pos,) in rows]
 
     def rows(self, first: int = 1, last: int | None = None) -> Iterator[list[Row]]:
         """Yield pages of (position, bytes, CRC) from `first` to `last`, unchecked.
