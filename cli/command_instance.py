@@ -127,7 +127,10 @@ def _known_name(engine: Any, instance: str) -> str:
     """Return the full name; a full name of no instance is sent as it is, and so recorded."""
     from ..engine.inspect import Inspector
 
-    return instance if "/" in instance else Inspector(engine.tape).find(instance)
+    if "/" in instance:
+        return instance
+    with Inspector(engine.tape) as inspector:
+        return inspector.find(instance)
 
 
 def _parameters(engine: Any, name: str, event: str, words: list[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -117,22 +118,31 @@ class Seen:
 
 
 class Inspector:
-    """A tape opened for looking."""
+    """A tape opened for looking: it stays as it was then, whatever others append meanwhile.
 
-    def __init__(self, reader: Reader) -> None:
+    Close it soon where others write: until then the tape's WAL cannot shrink.
+    """
+
+    def __init__(self, reader: Reader, *, owned: bool = False) -> None:
+        """`owned`: closing the inspector closes the reader too."""
         self.reader = reader
-        self.world = open_world(reader)
+        with ExitStack() as held:
+            if owned:
+                held.callback(reader.close)
+            held.enter_context(reader.snapshot())
+            self.world = open_world(reader)
+            self._held = held.pop_all()
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
         """Open the tape at `path` for reading."""
-        return cls(Reader.open(Files.of(path)))
+        return cls(Reader.open(Files.of(path)), owned=True)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.reader.close()
+        self._held.close()
 
     # instances
 

@@ -29,7 +29,8 @@ def verify(reader: Reader, progress: Progress = lambda _: None) -> list[Finding]
     findings = verify_evidence(reader, progress)
     if not findings:
         try:
-            findings = list(_projections(reader))
+            with reader.snapshot():
+                findings = list(_projections(reader))
         except StatetapeError as error:
             findings = [Finding(error.place, error.message)]
     return findings

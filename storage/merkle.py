@@ -85,22 +85,33 @@ class Edge:
             edge += some
             self.size += len(some)
             if len(edge) == WIDTH:
-                completed += self._carry()
+                root = complete_root(edge)
+                edge.clear()
+                completed += self._carry(root, 1)
         return completed
 
-    def _carry(self) -> list[Node]:
+    def add_root(self, root: bytes, level: int) -> list[Node]:
+        """Append a complete subtree of 256**level leaves by its root, with nothing open below it.
+
+        Returns the subtrees completed: this one, then those that it completed.
+        """
+        self.size += 1 << level * WIDTH_BITS
+        return self._carry(root, level)
+
+    def _carry(self, root: bytes, level: int) -> list[Node]:
+        """Put a root in its level, and while that makes the level full, the level's own root."""
         completed: list[Node] = []
-        level = 0
-        while len(self.levels[level]) == WIDTH:
-            root = complete_root(self.levels[level])
-            self.levels[level].clear()
-            level += 1
+        while True:
             if level == len(self.levels):
                 self.levels.append([])
             self.levels[level].append(root)
             bits = level * WIDTH_BITS
             completed.append((bits, (self.size >> bits) - 1, root))
-        return completed
+            if len(self.levels[level]) < WIDTH:
+                return completed
+            root = complete_root(self.levels[level])
+            self.levels[level].clear()
+            level += 1
 
     def root(self) -> bytes:
         """Return the root of the tree so far."""

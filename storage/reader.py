@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 from .checksum import crc32
@@ -94,6 +95,23 @@ class Reader:
         except sqlite3.Error as error:
             raise named(error, self.files.tape) from error
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let several queries see one state of the tape, whatever others append meanwhile.
+
+        Keep it short where others write: until it ends the WAL cannot shrink. Within another
+        one it is that one.
+        """
+        if self.db.in_transaction:
+            yield
+            return
+        self.query("BEGIN")
+        try:
+            yield
+        finally:
+            with suppress(sqlite3.Error):  # closing the connection has ended it too
+                self.db.execute("ROLLBACK")
+
     def body(self, pos: int) -> bytes | None:
         """Return the bytes of one entry, or None. Raises TapeDamaged if they changed."""
         rows = self.query("SELECT CAST(body AS BLOB), crc FROM entry WHERE pos = ?", (pos,))
@@ -149,13 +167,16 @@ class Reader:
             yield from bodies
 
     def signers(self) -> list[VerifierKey]:
-        """Return the public keys whose checkpoints count for this tape."""
+        """Return the public keys whose checkpoints count for this tape: all bear its name."""
         try:
-            return [
+            keys = [
                 parse_verifier_key(str(vkey)) for (vkey,) in self.query("SELECT vkey FROM signer")
             ]
         except NoteInvalid as error:
             raise TapeDamaged(error.message, place="table signer") from None
+        if len({key.name for key in keys}) > 1:
+            raise TapeDamaged("a key signs for another tape", place="table signer")
+        return keys
 
     @property
     def origin(self) -> str:

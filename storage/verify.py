@@ -11,20 +11,23 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from ..fsm.errors import StatetapeError
-from .checksum import crc32
 from .connection import named
 from .errors import NoteInvalid, TapeDamaged
-from .merkle import Edge, Node, leaf_hashes
+from .merkle import WIDTH, Edge, Node
 from .note import VerifierKey, open_note, parse_checkpoint
-from .reader import Reader, Row, missing
+from .reader import Reader
 from .schema import expected_schema
+from .survey import Survey, surveys
 
 FINDINGS_MAX = 1000
 
 Progress = Callable[[int], None]
 """Called with the position reached."""
+Nodes = dict[tuple[int, int], bytes]
+"""(level, index) → root, as stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,47 +89,46 @@ def _structure(reader: Reader) -> Iterator[Finding]:
 
 def verify_entries(reader: Reader, progress: Progress = lambda _: None) -> Iterator[Finding]:
     """Yield what is wrong with entries, tree nodes and checkpoints, in one pass."""
-    edge = Edge()
     keys = reader.signers()
-    checkpoints = {int(s): str(n) for s, n in reader.query("SELECT size, note FROM checkpoint")}
-    nodes: dict[tuple[int, int], bytes] = {
-        (level, idx): root for level, idx, root in reader.query("SELECT * FROM node")
-    }
-    for page in reader.rows():
-        yield from _page(page, edge, nodes, checkpoints, keys)
-        progress(edge.size)
+    with reader.snapshot():
+        size = reader.stored_size()
+        notes = {int(s): str(n) for s, n in reader.query("SELECT size, note FROM checkpoint")}
+        nodes: Nodes = {(lvl, idx): root for lvl, idx, root in reader.query("SELECT * FROM node")}
+        early = reader.query("SELECT pos FROM entry WHERE pos < 1 ORDER BY pos")
+    for (pos,) in early:
+        yield Finding(f"entry {pos}", "an entry before the first")
+    edge = Edge()
+    broken = False
+    for found in surveys(reader, size):
+        for place, message in found.findings:
+            yield Finding(place, message)
+        broken = broken or found.broken
+        if not broken:
+            yield from _tree(found, edge, nodes, notes, keys)
+            progress(max(found.tails))
+    if broken:
+        return
     for level, idx in sorted(nodes):
         yield Finding(f"table node, level {level}, index {idx}", "a node beyond the entries")
-    for size in sorted(checkpoints):
-        yield Finding(f"checkpoint {size}", f"the tape has {edge.size} entries, this signs {size}")
+    for beyond in sorted(notes):
+        yield Finding(f"checkpoint {beyond}", f"the tape has {size} entries, this signs {beyond}")
 
 
-def _page(
-    page: list[Row],
-    edge: Edge,
-    nodes: dict[tuple[int, int], bytes],
-    checkpoints: dict[int, str],
-    keys: list[VerifierKey],
+def _tree(
+    found: Survey, edge: Edge, nodes: Nodes, notes: dict[int, str], keys: list[VerifierKey]
 ) -> Iterator[Finding]:
-    """Check one page of rows, in runs that end where a checkpoint must be compared."""
-    if page[0][0] != edge.size + 1 or page[-1][0] != edge.size + len(page):
-        raise TapeDamaged("an entry is missing", place=f"entry {missing(page, edge.size + 1)}")
-    bodies = [body for _, body, _ in page]
-    if list(map(crc32, bodies)) != [crc for _, _, crc in page]:
-        for pos, body, crc in page:
-            if crc32(body) != crc:
-                yield Finding(f"entry {pos}", "the stored bytes changed")
-    hashes = leaf_hashes(bodies)
-    base = edge.size
-    end = base + len(hashes)
-    for size in sorted({end}.union(size for size in checkpoints if base < size < end)):
-        for node in edge.extend(hashes[edge.size - base : size - base]):
-            yield from _node(node, nodes)
-        if size in checkpoints:
-            yield from _checkpoint(checkpoints.pop(size), edge, keys)
+    """Grow the tree by one stripe, and compare it with the stored nodes and checkpoints."""
+    roots = iter(found.roots)
+    for cut, tail in sorted(found.tails.items()):
+        for root in islice(roots, (cut - edge.size) // WIDTH):
+            for node in edge.add_root(root, 1):
+                yield from _node(node, nodes)
+        if cut in notes:
+            whole = Edge(cut, [tail, *edge.levels[1:]])
+            yield from _checkpoint(notes.pop(cut), whole, keys)
 
 
-def _node(node: Node, nodes: dict[tuple[int, int], bytes]) -> Iterator[Finding]:
+def _node(node: Node, nodes: Nodes) -> Iterator[Finding]:
     level, idx, root = node
     stored = nodes.pop((level, idx), None)
     if stored != root:
@@ -150,8 +152,12 @@ def _checkpoint(note: str, edge: Edge, keys: list[VerifierKey]) -> Iterator[Find
 
 
 def _anchor(reader: Reader) -> Iterator[Finding]:
-    """The tape extends its anchor."""
+    """The tape extends its anchor, and holds the checkpoint that the anchor is a copy of."""
     try:
-        reader.compare_anchor()
+        anchor = reader.compare_anchor()
     except StatetapeError as error:
         yield Finding(error.place, error.message)
+        return
+    kept = "SELECT 1 FROM checkpoint WHERE size = ?"
+    if anchor is not None and not reader.query(kept, (anchor.size,)):
+        yield Finding(f"checkpoint {anchor.size}", "it is in the anchor, and gone from the tape")

@@ -46,19 +46,20 @@ class Whole:
 
     def restore(self, path: Path, **changed: bytes) -> None:
         """Write the tape's files to `path`; `tape=` or `wal=` replaces that file's content."""
-        files = dict(self.files)
-        for name, content in changed.items():
-            files["-wal" if name == "wal" else ""] = content
+        files = self.files | {
+            "-wal" if name == "wal" else "": data for name, data in changed.items()
+        }
         for suffix in ("-wal", "-shm"):
             Path(f"{path}{suffix}").unlink(missing_ok=True)
         for suffix, content in files.items():
-            Path(f"{path}{suffix}").write_bytes(content)
+            if suffix not in BESIDE or path != self.path:
+                Path(f"{path}{suffix}").write_bytes(content)
 
 
 @contextmanager
 def fast_directory() -> Iterator[Path]:
     """A directory in memory, where there is one: these campaigns test content, not syncs."""
-    memory = Path("/dev/shm")  # noqa: S108
+    memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
         yield Path(name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -121,11 +122,11 @@ def append(tape: Tape, *bodies: bytes) -> None:
 
 
 def small_tape(path: Path) -> None:
-    """Make a closed tape of 21 entries with something in each of its tables.
+    """Make a closed tape of 20 entries with something in each of its tables.
 
     Idempotency keys, a timer of each kind, parked commands, effects, heads, refusals, four
-    checkpoints, a consumer's cursor, and projections stored in two flushes. No tree node: that takes
-    256 entries.
+    checkpoints, a consumer's cursor, and projections stored in two flushes. No tree node: that
+    takes 256 entries.
     """
     with open_engine(path) as engine:
         for name in "abc":
@@ -155,11 +156,10 @@ DUPLICATES = [
 
 
 def long_tape(path: Path, entries: int = 300) -> None:
-    """Make a closed tape that has tree nodes."""
+    """Make a closed tape that begins like `small_tape` and has tree nodes."""
+    small_tape(path)
     with open_engine(path) as engine:
-        engine.create(GATE, "a", {"owner": "me"})
-        visit = Send("tests.gate/a", "visit", {"text": "x"})
-        engine.send("tests.gate/a", "unlock", {"until": 100})
+        visit = Send("tests.gate/b", "visit", {"text": "x"})
         engine.execute_many([visit] * (entries - engine.tape.size))
 
 
@@ -214,3 +214,31 @@ def vandal(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
         for _, sql in rows:
             connection.execute(sql)
+
+
+_CONSTRAINTS = re.compile(
+    r"STRICT,? ?| NOT NULL| CHECK \(.*\)(?=,\n)|INTEGER(?! PRIMARY)|TEXT|BLOB"
+)
+
+
+@contextmanager
+def unconstrained(path: Path) -> Iterator[sqlite3.Connection]:
+    """As `vandal`, and every column takes values of every type: what a damaged record may hold."""
+    with vandal(path) as guarded:
+        tables = dict(
+            guarded.execute("SELECT name, sql FROM sqlite_schema WHERE sql LIKE '%STRICT%'")
+        )
+        loose = {name: _CONSTRAINTS.sub("", sql) for name, sql in tables.items()}
+        _declare(path, loose)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            yield connection
+        _declare(path, tables)
+
+
+def _declare(path: Path, tables: dict[str, str]) -> None:
+    """Put these declarations in the schema, without touching a row."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        for name, sql in tables.items():
+            connection.execute("UPDATE sqlite_schema SET sql = ? WHERE name = ?", (sql, name))
+        connection.commit()
