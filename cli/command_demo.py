@@ -44,7 +44,7 @@ def add(app: typer.Typer) -> None:
 
 
 def demo(
-    story: Annotated[str, typer.Argument(help="Which story: payment.")] = "payment",
+    story: Annotated[str, typer.Argument(help="Which story; a wrong name lists them.")] = "payment",
     tape: TapeOption = DEMO_TAPE,
     scene: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> int:

@@ -1,0 +1,79 @@
+"""The histories that a release leaves behind, and how it made them.
+
+A history, once released, is never written again: it is what some user's tape looks like. Every
+later version must replay it byte for byte. A release adds its own with
+
+    python -m tests.golden.histories
+
+which writes those whose name begins with the present version, and no other.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from statetape.cli.values import read
+from statetape.engine import catalogue
+from statetape.engine.inspect import Inspector
+from statetape.engine.transfer import export_events
+from statetape.fsm.story import Begin, Event, Height
+
+from ..engine.machines import Clock, open_tape
+from ..engine.test_replay import busy_tape
+
+FOLDER = Path(__file__).parent
+VERSION = version("statetape")
+
+
+def payment_tape(path: Path) -> Path:
+    """Play the payment channel's story, one second per step, without dying."""
+    clock = Clock()
+    story = catalogue.stories()["payment"]
+    with open_tape(path, clock) as engine:
+        for scene in story.scenes:
+            clock.forward(1)
+            if isinstance(scene, Height):
+                engine.observe(scene.chain, scene.height, by="golden")
+            elif isinstance(scene, Begin):
+                machine = catalogue.machine(scene.machine)
+                params = read(machine.create, words(scene.params))
+                engine.create(machine, scene.key, params, by="golden")
+            elif isinstance(scene, Event):
+                machine = engine.world.instance(scene.instance).machine
+                params = read(machine.events[scene.event], words(scene.params))
+                engine.send(scene.instance, scene.event, params, key=scene.key, by="golden")
+    return path
+
+
+MAKERS = {"busy": busy_tape, "payment": payment_tape}
+
+
+def words(params):
+    """Return parameters as the command line takes them."""
+    return [f"{name}={value}" for name, value in params.items()]
+
+
+def ends(tape: Path) -> dict[str, object]:
+    """Return every instance's state and data at the end of a tape."""
+    with Inspector.open(tape) as inspector:
+        seen = [inspector.seen(folded) for folded in inspector.instances()]
+        return {one.name: {"state": one.folded.state, "data": one.shown()} for one in seen}
+
+
+def main() -> None:
+    """Write this release's histories."""
+    for name, make in MAKERS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            tape = make(Path(folder) / "golden.db")
+            stem = f"{VERSION}-{name}"
+            with Inspector.open(tape) as told, (FOLDER / f"{stem}.jsonl").open("wb") as out:
+                export_events(told.reader, out)
+            text = json.dumps(ends(tape), indent=1, sort_keys=True, ensure_ascii=False)
+            (FOLDER / f"{stem}.ends.json").write_text(f"{text}\n")
+
+
+if __name__ == "__main__":
+    main()
