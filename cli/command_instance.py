@@ -22,9 +22,13 @@ from .options import (
 from .output import say, say_json, table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..engine.commands import Receipt
     from ..engine.inspect import Seen
     from ..fsm.entry import Entry
+    from ..fsm.machine import Field, Machine, Parameter
+    from ..fsm.types import Type
 
 PANEL_DO = "Do"
 PANEL_LOOK = "Look"
@@ -348,18 +352,20 @@ def history(
                 raise
             name = instance
         entries = inspector.history(name)
+        found = inspector.world.instance(name)
+        machine = found.machine if found else None
     if json:
         say_json([entry_json(entry) for entry in entries])
         return EXIT_DONE
     say(name)
     for entry in entries:
-        for line in entry_lines(entry):
+        for line in entry_lines(entry, machine):
             say(line)
     return EXIT_DONE
 
 
-def entry_lines(entry: Entry) -> list[str]:
-    """Return an entry in words."""
+def entry_lines(entry: Entry, machine: Machine | None = None) -> list[str]:
+    """Return an entry in words; with its machine, values are shown as people write them."""
     from ..fsm.moments import show_time
 
     height = f"  height {entry.height}" if entry.height is not None else ""
@@ -372,16 +378,31 @@ def entry_lines(entry: Entry) -> list[str]:
     lines = [f"{entry.pos:>8}  {show_time(entry.at)}{height}  {what}  {outcome}{moved}{who}"]
     said = []
     if entry.params:
-        said.append("asked: " + _flat(entry.params))
+        event = machine and (
+            machine.create if entry.create else machine.events.get(entry.event or "")
+        )
+        said.append("asked: " + _flat(entry.params, event.params if event else ()))
     if entry.set:
-        said.append("set: " + _flat(entry.set))
+        said.append("set: " + _flat(entry.set, machine.fields.values() if machine else ()))
     said += refusal_lines(entry.reason)
     said += [f"to do: {effect_line(effect)}" for effect in entry.effects or []]
     return lines + [f"{'':>10}{line}" for line in said]
 
 
-def _flat(members: Any) -> str:
-    return ", ".join(f"{name}={_short(value)}" for name, value in members.items())
+def _flat(members: Any, declared: Iterable[Field | Parameter]) -> str:
+    types = {one.name: one.type for one in declared}
+    said = [f"{name}={_short(_written(value, types.get(name)))}" for name, value in members.items()]
+    return ", ".join(said)
+
+
+def _written(value: Any, of: Type | None) -> str:
+    """Return a value of an entry as people write it; what its type does not take, as it stands."""
+    from ..fsm.types import ValueInvalid
+
+    try:
+        return of.show(of.coerce(value, "")) if of is not None else str(value)
+    except ValueInvalid:
+        return str(value)
 
 
 def _short(value: Any) -> str:
@@ -410,15 +431,19 @@ def explain(
         return EXIT_DONE
     _show(seen)
     say("brought here by")
-    for line in entry_lines(found.moved):
+    for line in entry_lines(found.moved, seen.machine):
         say(line)
     if found.refused:
         say(f"refused since then ({len(found.refused)})")
         for entry in found.refused[-5:]:
-            for line in entry_lines(entry):
+            for line in entry_lines(entry, seen.machine):
                 say(line)
     for name, (kind, deadline, _) in seen.folded.timers.items():
-        left = f", {deadline - found.height} to go" if kind == "height" and found.height else ""
+        left = (
+            f", {deadline - found.height} to go"
+            if kind == "height" and found.height is not None
+            else ""
+        )
         say(f"waits for {name} {_when(kind, deadline)}{left}")
     accepted = ", ".join(event.name for event in seen.accepts())
     say(f"accepts now: {accepted or 'nothing: it is over'}")

@@ -176,7 +176,7 @@ def recovery_lines(found: Recovery) -> list[str]:
     lines = [f"{found.entries} entries, all sound; {anchored}"]
     if found.unanchored_count:
         many = found.unanchored_count
-        lines.append(f"in flight: {many} entries after the anchor; they are durable and count,")
+        lines.append(f"in flight: {many} after the anchor; durable, so they count,")
         lines.append("but their senders may not have been told (send again with the same key):")
         for entry in found.unanchored:
             lines += [f"  {line}" for line in entry_lines(entry)[:1]]
