@@ -23,7 +23,9 @@ from .machine import REQUIRED, Event, Machine
 from .types import Amount, Anything, Bool, Bytes, Int, Scalar, Text, Type, ValueInvalid
 
 NODES_MAX = 5_000
+DECISIONS_MAX = 50_000
 SAMPLES_MAX = 12
+STEP_US = 1_000_000
 
 ERROR = "error"
 WARNING = "warning"
@@ -110,6 +112,7 @@ class _Node:
     state: str
     data: dict[str, Any]
     timers: Mapping[str, tuple[str, int]]
+    now: int
     height: int | None
     path: tuple[str, ...]
 
@@ -121,6 +124,7 @@ class _Search:
         self.machine = machine
         self.told = machine.spec.check
         self.findings: dict[tuple[str, str], Finding] = {}
+        self.left = DECISIONS_MAX
         self.heights: list[int | None] = list(self.told.heights)
         if not self.heights:
             self.heights = [None if machine.chain is None else 1]
@@ -129,7 +133,7 @@ class _Search:
         """Return what the search found, each kind of trouble once, by its shortest sequence."""
         seen: set[bytes] = set()
         waiting = deque(self._begin())
-        while waiting and len(seen) < NODES_MAX:
+        while waiting and len(seen) < NODES_MAX and self.left > 0:
             node = waiting.popleft()
             mark = self._mark(node)
             if mark in seen:
@@ -154,7 +158,7 @@ class _Search:
             decision = self._decide(label, (), lambda m=moment, p=params: create(machine, p, m))
             if decision is not None and decision.data is not None:
                 timers = _after({}, decision, None)
-                yield _Node(machine.initial, decision.data, timers, height, (label,))
+                yield _Node(machine.initial, decision.data, timers, 0, height, (label,))
 
     def _successors(self, node: _Node) -> Iterator[_Node]:
         machine = self.machine
@@ -162,16 +166,13 @@ class _Search:
             event = machine.events[name]
             firing = self._firing(node, name)
             samples = [{}] if firing else self._samples(event, self.told.samples.get(name, []))
-            for params, height in itertools.product(samples, self._later(node.height)):
+            for params, (now, height) in itertools.product(samples, self._when(node, firing)):
+                if self.left == 0:
+                    return
+                self.left -= 1
                 label = _label(name, params, height if machine.chain else None)
-                moment = Moment(
-                    len(node.path) * 1_000_000,
-                    height,
-                    "check",
-                    node.state,
-                    machine.chain,
-                    follows=firing is not None,
-                )
+                follows = firing is not None
+                moment = Moment(now, height, "check", node.state, machine.chain, follows=follows)
                 decision = self._decide(
                     label,
                     node.path,
@@ -183,15 +184,23 @@ class _Search:
                     timers = _after(node.timers, decision, firing)
                     state = decision.to or node.state
                     data = decision.data or node.data
-                    yield _Node(state, data, timers, height, (*node.path, label))
+                    yield _Node(state, data, timers, now, height, (*node.path, label))
 
     def _firing(self, node: _Node, event: str) -> str | None:
         """Return the armed timer that fires this event; only a timer sends such an event here."""
         timers = self.machine.states[node.state].timers
         return next((t.name for t in timers if t.event == event and t.name in node.timers), None)
 
-    def _later(self, height: int | None) -> list[int | None]:
-        return [one for one in self.heights if height is None or one is None or one >= height]
+    def _when(self, node: _Node, firing: str | None) -> list[tuple[int, int | None]]:
+        """Return the clocks and heights of what may come next; a timer waits for its deadline."""
+        now = node.now + STEP_US
+        low = node.height
+        heights = [one for one in self.heights if low is None or one is None or one >= low]
+        kind, deadline = node.timers[firing] if firing else ("at", now)
+        if kind == "height":
+            reached = {max(deadline, one) for one in heights if one is not None}
+            return [(now, one) for one in sorted(reached or {deadline})]
+        return [(max(now, deadline), one) for one in heights or [low]]
 
     def _decide(self, label: str, path: tuple[str, ...], decision_of: Any) -> Decision | None:
         """Decide, and note what is wrong with how it came out."""

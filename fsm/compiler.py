@@ -10,16 +10,17 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from . import dispatch
 from .composite import BUILTIN, Map, Optional, Record, parse_type
+from .decide import EVALUATION_ERRORS
 from .document import Document, Path, read
-from .errors import SpecError, StatetapeError
+from .errors import SpecError
 from .expression import Binding, Expression, Function, Scope, compile_expression
-from .inference import BOOL, LITERAL, assignable
+from .inference import BOOL, LITERAL, assignable, oversized
 from .machine import (
     REQUIRED,
     Assignment,
@@ -54,6 +55,8 @@ from .spec import (
 from .types import TEXT, Type
 
 RESERVED = frozenset({"now", "height", "key", "state", "old", "true", "false", "none", "null"})
+TYPE_WORDS = frozenset({"list", "map"})
+TABLE_MAX = 10_000
 _SIGNATURE = re.compile(r"\s*(.*?)\s*->\s*(.*?)\s*\Z", re.DOTALL)
 _TARGET = re.compile(r"([A-Za-z][A-Za-z0-9_]*)(?:\[(.+)\])?\Z", re.DOTALL)
 
@@ -110,6 +113,7 @@ class _Compiler:
 
     def compile(self) -> Machine:
         spec = self.spec
+        self.going = tuple(name for name in spec.states if not self._final(name))
         self._declare_types()
         self.constants = Scope(self._constants(), self._functions())
         for name, text in spec.data.items():
@@ -126,6 +130,10 @@ class _Compiler:
             name: self._event(name, part or EventSpec()) for name, part in spec.events.items()
         }
         self._timer_events(events)
+        self._samples(events)
+        if sum(len(row.sources) for event in events.values() for row in event.rows) > TABLE_MAX:
+            why = f"more than {TABLE_MAX} rows, each counted in every state where it stands"
+            raise SpecError(why, place=self.place("events"))
         built = dispatch.build(states, initial, events.values())
         return Machine(
             name=spec.machine,
@@ -143,7 +151,7 @@ class _Compiler:
             table=dispatch.table(built, states),
             invariants=self._invariants(),
             rejections={
-                kind: self._rejection(part, ("rejections", kind), self.constants)
+                kind: self._meaning(part, ("rejections", kind))
                 for kind, part in spec.rejections.items()
             },
             codes=spec.codes,
@@ -156,17 +164,25 @@ class _Compiler:
 
     def _declare_types(self) -> None:
         for name, fields in self.spec.types.items():
-            self._fresh(name, "types", name, taken=self.types)
+            self._fresh(name, ("types", name), {*self.types, *TYPE_WORDS})
+            of: Type
             if isinstance(fields, str):
-                self.types[name] = parse_type(fields, self.types, self.place("types", name))
-                continue
-            members = {
-                member: parse_type(text, self.types, self.place("types", name, member))
-                for member, text in fields.items()
-            }
-            self.types[name] = Record(name, members)
+                of = parse_type(fields, self.types, self.place("types", name))
+            else:
+                members = {
+                    member: parse_type(text, self.types, self.place("types", name, member))
+                    for member, text in fields.items()
+                }
+                of = Record(name, members)
+            self.types[name] = self._sized(of, ("types", name))
 
-    def _fresh(self, name: str, *path: str, taken: Mapping[str, object]) -> None:
+    def _sized(self, of: Type, path: Path) -> Type:
+        """Return `of` unless it is too large to be walked at every use."""
+        if oversized(of):
+            raise SpecError("a type of too many parts, or too deep", place=self.place(*path))
+        return of
+
+    def _fresh(self, name: str, path: Path, taken: Collection[str]) -> None:
         if name in RESERVED or name in taken:
             why = "is a word of the language" if name in RESERVED else "is taken"
             raise SpecError(f"{name!r} {why}: choose another name", place=self.place(*path))
@@ -174,7 +190,7 @@ class _Compiler:
     def _constants(self) -> dict[str, Binding]:
         bindings: dict[str, Binding] = {}
         for name, value in self.spec.constants.items():
-            self._fresh(name, "constants", name, taken={})
+            self._fresh(name, ("constants", name), ())
             of: Type = BOOL if isinstance(value, bool) else TEXT
             of = LITERAL if type(value) is int else of
             bindings[name] = Binding(of, "constant", value)
@@ -215,7 +231,7 @@ class _Compiler:
         return context
 
     def _field(self, name: str, text: str) -> Field:
-        self._fresh(name, "data", name, taken=self.spec.constants)
+        self._fresh(name, ("data", name), self.spec.constants)
         of, default = self._typed(text, ("data", name))
         if default is REQUIRED:
             default = of.zero()
@@ -234,7 +250,7 @@ class _Compiler:
         compiled = self._expression(default, path, self.constants, offset=offset)
         try:
             return of, of.coerce(compiled.call({}, {}, None), str(path[-1]))
-        except (StatetapeError, ArithmeticError, LookupError, TypeError) as error:
+        except EVALUATION_ERRORS as error:
             raise SpecError(f"not a default: {error}", place=self.place(*path)) from None
 
     # expressions
@@ -297,7 +313,7 @@ class _Compiler:
         """Compile what an event and a creation share; the scope is that of the event's rows."""
         params = []
         for param, text in part.params.items():
-            self._fresh(param, *map(str, path), "params", param, taken=self.spec.constants)
+            self._fresh(param, (*path, "params", param), self.spec.constants)
             params.append(Parameter(param, *self._typed(text, (*path, "params", param))))
         scope = self.scope.plus({param.name: Binding(param.type, "p") for param in params})
         steps: list[Step] = []
@@ -311,17 +327,18 @@ class _Compiler:
         self, requirement: Requirement, path: Path, scope: Scope, steps: list[Step]
     ) -> Scope:
         """Compile one step; returns the scope of what follows it."""
-        if requirement.let is not None:
-            for name, source in requirement.let.items():
-                self._fresh(name, *map(str, path), "let", name, taken=self.spec.constants)
-                value = self._expression(source, (*path, "let", name), scope)
-                steps.append(Step(value, None, name))
-                scope = scope.plus({name: Binding(value.type, "p")})
-            return scope
-        test = self._expression(requirement.that or "", (*path, "that"), scope, BOOL)
-        part = requirement.otherwise or RejectionSpec(reason="REFUSED")
-        steps.append(Step(test, self._rejection(part, (*path, "else"), scope), None))
-        return _narrowed(scope, test)
+        if requirement.that is not None and requirement.otherwise is not None:
+            test = self._expression(requirement.that, (*path, "that"), scope, BOOL)
+            rejection = self._rejection(requirement.otherwise, (*path, "else"), scope)
+            steps.append(Step(test, rejection, None))
+            return _narrowed(scope, test)
+        for name, source in (requirement.let or {}).items():
+            at = (*path, "let", name)
+            self._fresh(name, at, self.spec.constants)
+            value = self._expression(source, at, scope)
+            steps.append(Step(value, None, name))
+            scope = scope.plus({name: Binding(self._sized(value.type, at), "p")})
+        return scope
 
     def _rejection(self, part: RejectionSpec, path: Path, scope: Scope) -> Rejection:
         code = part.code
@@ -330,7 +347,14 @@ class _Compiler:
             return Rejection(
                 part.reason, self._expression(code, (*path, "code"), scope, wanted), part.name
             )
-        return Rejection(part.reason, code, part.name or self.spec.codes.get(code or 0))
+        name = None if code is None else self.spec.codes.get(code)
+        return Rejection(part.reason, code, part.name or name)
+
+    def _meaning(self, part: RejectionSpec, path: Path) -> Rejection:
+        """Compile what a kind of refusal means: there is no command that a code could depend on."""
+        if isinstance(part.code, str):
+            raise SpecError("a number is meant here", place=self.place(*path, "code"))
+        return self._rejection(part, path, self.constants)
 
     def _assignments(
         self, parts: Mapping[str, str | int | bool], path: Path, scope: Scope
@@ -366,6 +390,9 @@ class _Compiler:
     def _effect(self, part: EffectSpec, path: Path, scope: Scope) -> Effect:
         when = self._optional(part.when, (*path, "when"), scope, BOOL)
         inner = _narrowed(scope, when)
+        if "do" in part.arguments:
+            why = "an argument cannot be named `do`: the effect's own name stands there"
+            raise SpecError(why, place=self.place(*path, "with", "do"))
         arguments = tuple(
             (name, self._expression(source, (*path, "with", name), inner))
             for name, source in part.arguments.items()
@@ -383,9 +410,8 @@ class _Compiler:
                     raise SpecError(why, place=self.place(*path, "from"))
         if part.to is not None and part.to != SAME:
             self._known_state(part.to, (*path, "to"))
-        going = [name for name in self.spec.states if not self._final(name)]
         return Row(
-            sources=tuple(going if wildcard else written),
+            sources=self.going if wildcard else tuple(written),
             wildcard=wildcard,
             to=None if part.to == SAME else part.to,
             same=part.to == SAME,
@@ -432,22 +458,17 @@ class _Compiler:
 
     def _timer(self, name: str, part: TimerSpec, path: Path) -> Timer:
         when = self._optional(part.when, (*path, "when"), self.scope, BOOL)
-        if part.after is not None:
-            after = part.after
-            if isinstance(after, str) and DURATION.match(after):
-                after = parse_duration(after)
-            value = self._expression(after, (*path, "after"), self.scope, self.types["int"])
-            return Timer(name, part.event, "after", self.types["time"], value, when)
-        if part.at is not None:
-            value = self._expression(part.at, (*path, "at"), self.scope, self.types["time"])
-            return Timer(name, part.event, "at", self.types["time"], value, when)
-        if not self.spec.chain:
+        deadlines = {"after": part.after, "at": part.at, "at_height": part.at_height}
+        kind, source = next((k, text) for k, text in deadlines.items() if text is not None)
+        if kind == "at_height" and not self.spec.chain:
             why = "a timer at a height needs the machine's `chain`"
-            raise SpecError(why, place=self.place(*path, "at_height"))
-        value = self._expression(
-            part.at_height or 0, (*path, "at_height"), self.scope, self.types["epoch"]
-        )
-        return Timer(name, part.event, "height", self.types["epoch"], value, when)
+            raise SpecError(why, place=self.place(*path, kind))
+        if kind == "after" and isinstance(source, str) and DURATION.match(source):
+            source = parse_duration(source)
+        point = self.types["epoch" if kind == "at_height" else "time"]
+        wanted = self.types["int"] if kind == "after" else point
+        value = self._expression(source, (*path, kind), self.scope, wanted)
+        return Timer(name, part.event, kind.removeprefix("at_"), point, value, when)
 
     def _timer_events(self, events: Mapping[str, Event]) -> None:
         for name, part in self.spec.states.items():
@@ -461,9 +482,19 @@ class _Compiler:
                     why = f"{spec.event!r} needs {missing[0]!r}, and a timer gives no parameters"
                     raise SpecError(why, place=place)
 
+    def _samples(self, events: Mapping[str, Event]) -> None:
+        for name in self.spec.check.samples:
+            if name not in events:
+                place = self.place("check", "samples", name)
+                raise SpecError(f"no event {name!r}", place=place)
+
     def _invariants(self) -> tuple[Invariant, ...]:
-        old = {f"old.{name}": Binding(field.type, "p") for name, field in self.fields.items()}
-        scope = self.scope.plus({**old, "old": Binding(Record("old", {}), "p")})
+        before = Record("old", {name: field.type for name, field in self.fields.items()})
+        scope = self.scope.plus({"old": Binding(before, "old")})
+        names: set[str] = set()
+        for index, part in enumerate(self.spec.invariants):
+            self._fresh(part.name, ("invariants", index, "name"), names)
+            names.add(part.name)
         return tuple(
             Invariant(
                 part.name, self._expression(part.that, ("invariants", index, "that"), scope, BOOL)

@@ -17,7 +17,21 @@ from typing import Any
 
 from .errors import SpecError
 from .moments import Duration, Time
-from .types import ITEMS_MAX, TEXT, Amount, Anything, Bool, Bytes, Int, Json, Scalar, Text, Type
+from .types import (
+    ITEMS_MAX,
+    TEXT,
+    Amount,
+    Anything,
+    Bool,
+    Bytes,
+    Int,
+    Json,
+    Scalar,
+    Text,
+    Type,
+    alike,
+    quoted,
+)
 
 DEPTH_MAX = 6
 
@@ -140,7 +154,7 @@ class Map(Type):
         changed = {}
         for key, item in new.items():
             before = old.get(key)
-            if before is not item and before != item:
+            if before is not item and (before != item or not alike(before, item)):
                 changed[str(key)] = self.of.patch(before, item)
         if len(new) != len(old) or changed:
             changed.update({str(key): None for key in old if key not in new})
@@ -167,11 +181,11 @@ class Record(Type):
             raise self.refuse(value, place)
         for key in value:
             if key not in self.fields:
-                raise self.refuse(value, place, f"no field {key!r}")
+                raise self.refuse(value, place, f"no field {quoted(key)}")
         typed = {}
         for key, of in self.fields.items():
             if key not in value and not isinstance(of, Optional):
-                raise self.refuse(value, place, f"field {key!r} is missing")
+                raise self.refuse(value, place, f"field {key} is missing")
             typed[key] = of.coerce(value.get(key), f"{place}.{key}")
         return typed
 
@@ -191,7 +205,7 @@ class Record(Type):
         return {
             key: of.patch(old[key], new[key])
             for key, of in self.fields.items()
-            if old[key] != new[key]
+            if old[key] != new[key] or not alike(old[key], new[key])
         }
 
     def show(self, value: Mapping[str, Any]) -> str:
@@ -260,7 +274,7 @@ def _type(
     of: Type
     if name in ("list", "map"):
         arguments, rest = _arguments(rest, 1 if name == "list" else 2, named, place, depth)
-        of = List(arguments[0]) if name == "list" else Map(_key(arguments[0], place), arguments[1])
+        of = List(arguments[0]) if name == "list" else _map(arguments[0], arguments[1], place)
     elif name in named:
         of = named[name]
     else:
@@ -285,7 +299,10 @@ def _arguments(
     return arguments, tokens[1:]
 
 
-def _key(of: Type, place: str) -> Type:
-    if not isinstance(of, Int | Text | Scalar):
-        raise SpecError(f"{of.name} cannot be a map's key: use an integer or text", place=place)
-    return of
+def _map(key: Type, of: Type, place: str) -> Map:
+    if not isinstance(key, Int | Text | Scalar):
+        raise SpecError(f"{key.name} cannot be a map's key: use an integer or text", place=place)
+    if isinstance(of, Optional):
+        why = f"a map cannot hold {of.name}: where there is none, leave the key out"
+        raise SpecError(why, place=place)
+    return Map(key, of)

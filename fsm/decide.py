@@ -11,7 +11,7 @@ machine, and a refusal names the first step that failed:
                                                     else `otherwise`: reject (`no_transition`),
                                                     defer or ignore
   5. `require`, in order;                           else `guard_failed`
-  6. the first row whose `when` holds is taken;     else `no_transition`
+  6. the first row whose `when` holds is taken;     else `no_transition` (or ignored: `otherwise`)
   7. `set` of the event, then of the row, every value computed from the data before;
                                                     else `evaluation_failed`
   8. invariants over the data after;                else `invariant_broken`
@@ -33,7 +33,7 @@ import msgspec
 from .errors import CallerError, StatetapeError, Unavailable
 from .expression import Expression
 from .machine import REQUIRED, Assignment, Effect, Event, Machine, Rejection, Row
-from .types import Json, ValueInvalid, as_json, json_int
+from .types import Json, ValueInvalid, alike, as_json, json_int, quoted
 
 ACCEPTED = "accepted"
 REJECTED = "rejected"
@@ -139,14 +139,12 @@ def decide(
         if row is None:
             return _no_row(machine, event, state, stored, rows)
         changed = _assign((event.assignments, row.assignments), data, typed, moment)
-        effects: list[Json] = []
-        if event.effects or row.effects:
-            effects = _effects((event.effects, row.effects), data, typed, moment)
     except EVALUATION_ERRORS as error:
         return _failed(machine, stored, error)
     entered = state if row.same else row.to
+    said = (event.effects, row.effects) if event.effects or row.effects else ()
     return _conclude(
-        machine, stored, typed, state, entered, data, changed, timers, effects, moment, firing
+        machine, stored, typed, state, entered, data, changed, timers, said, moment, firing
     )
 
 
@@ -163,11 +161,12 @@ def create(machine: Machine, params: Mapping[str, Any], moment: Moment) -> Decis
         return Decision(REJECTED, stored, reason=refusal)
     try:
         changed = _assign((event.assignments,), data, typed, moment)
-        effects = _effects((event.effects,), data, typed, moment)
     except EVALUATION_ERRORS as error:
         return _failed(machine, stored, error)
+    initial = machine.initial
+    said = (event.effects,)
     decision = _conclude(
-        machine, stored, typed, None, machine.initial, data, changed, {}, effects, moment, None
+        machine, stored, typed, None, initial, data, changed, {}, said, moment, None
     )
     if decision.outcome != ACCEPTED:
         return decision
@@ -175,30 +174,39 @@ def create(machine: Machine, params: Mapping[str, Any], moment: Moment) -> Decis
     return decision
 
 
-def bind(event: Event, params: Mapping[str, Any]) -> tuple[dict[str, Any], Json]:
+def bind(
+    event: Event, params: Mapping[str, Any], *, recorded: bool = False
+) -> tuple[dict[str, Any], Json]:
     """Return the typed parameters (defaults filled in) and their stored form (as given).
 
-    Raises ValueInvalid naming the parameter.
+    What does not fit as it is, is read once more as an entry would record it (`recorded`): so a
+    replay decides the same. Raises ValueInvalid naming the parameter.
     """
     typed = {}
     stored = {}
     taken = 0
-    for param in event.params:
-        name = param.name
-        if name in params:
-            taken += 1
-            value = param.type.coerce(params[name], name)
-            typed[name] = value
-            if value is not None:
-                stored[name] = value if param.type.plain else param.type.to_json(value)
-        elif param.default is REQUIRED:
-            raise ValueInvalid(f"{event.name} needs {name} ({param.type.name})", place=name)
-        else:
-            typed[name] = param.default
-    if taken != len(params):
-        unknown = min(name for name in params if event.parameter(name) is None)
-        known = ", ".join(param.name for param in event.params) or "none"
-        raise ValueInvalid(f"{event.name} takes no {unknown!r} (it takes {known})", place=unknown)
+    try:
+        for param in event.params:
+            name = param.name
+            if name in params:
+                taken += 1
+                value = param.type.coerce(params[name], name)
+                typed[name] = value
+                if value is not None:
+                    stored[name] = value if param.type.plain else param.type.to_json(value)
+            elif param.default is REQUIRED:
+                raise ValueInvalid(f"{event.name} needs {name} ({param.type.name})", place=name)
+            else:
+                typed[name] = param.default
+        if taken != len(params):
+            unknown = min(name for name in params if event.parameter(name) is None)
+            takes = ", ".join(param.name for param in event.params) or "none"
+            why = f"{event.name} takes no {quoted(unknown)} (it takes {takes})"
+            raise ValueInvalid(why, place=unknown)
+    except ValueInvalid:
+        if recorded:
+            raise
+        return bind(event, as_json(dict(params), "params"), recorded=True)
     return typed, stored or None
 
 
@@ -278,7 +286,7 @@ def _conclude(
     data: dict[str, Any],
     changed: dict[str, Any],
     timers: Mapping[str, Any],
-    effects: list[Json],
+    said: tuple[tuple[Effect, ...], ...],
     moment: Moment,
     firing: str | None,
 ) -> Decision:
@@ -290,6 +298,7 @@ def _conclude(
             if not invariant.test.call(after, data, moment):
                 reason = _reason(machine, "invariant_broken", name=invariant.name)
                 return Decision(REJECTED, stored, reason=reason)
+        effects = _effects(said, data, typed, moment) if said else []
         if entered is not None:
             target = machine.states[entered]
             if target.entry:
@@ -307,7 +316,7 @@ def _patch(machine: Machine, data: dict[str, Any], changed: dict[str, Any]) -> J
     patch = {}
     for name, value in changed.items():
         before = data[name]
-        if before is not value and before != value:
+        if before is not value and (before != value or not alike(before, value)):
             patch[name] = machine.fields[name].type.patch(before, value)
     return patch or None
 
@@ -360,21 +369,26 @@ def _guard(
     for label, of, read in test.reads:
         try:
             value = read(data, typed, moment)
+            shown = None if value is None else of.to_json(value)
         except EVALUATION_ERRORS:
             continue
-        if value is not None:
-            shown = of.to_json(value)
+        if shown is not None:
             saw[label] = shown if not isinstance(shown, str) else shown[:200]
     code = rejection.code
     name = rejection.name
     if isinstance(code, Expression):
-        code = code.call(data, typed, moment)
+        try:
+            code = code.call(data, typed, moment)
+        except UNDECIDED:
+            raise
+        except EVALUATION_ERRORS:
+            return _reason(machine, "evaluation_failed", that=code.text)
         name = name or machine.codes.get(code)
     return _reason(
         machine,
         "guard_failed",
         reason=rejection.reason,
-        code=code,
+        code=None if code is None else json_int(code),
         name=name,
         that=test.text,
         saw=saw or None,

@@ -26,7 +26,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Position:
-    """Line and column, both from 1, and whether the scalar there is one line of plain text."""
+    """Line and column, both from 1, and whether the scalar there is one line as it was written."""
 
     line: int
     column: int
@@ -82,7 +82,11 @@ def read(text: str, file: str) -> Document:
         mark = error.problem_mark or error.context_mark
         place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else f"{file}:1:1"
         raise SpecError(f"not YAML: {error.problem or error.context}", place=place) from None
-    except yaml.YAMLError as error:
+    except yaml.reader.ReaderError as error:
+        lines = text[: error.position].split("\n")
+        place = f"{file}:{len(lines)}:{len(lines[-1]) + 1}"
+        raise SpecError("not YAML: a character that no file may hold", place=place) from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise SpecError(f"not YAML: {error}".splitlines()[0], place=f"{file}:1:1") from None
     positions: dict[Path, Position] = {}
     if node is None:
@@ -111,10 +115,7 @@ def _bound(text: str, file: str) -> None:
 
 
 def _build(node: yaml.Node, path: Path, positions: dict[Path, Position], file: str) -> Any:
-    mark = node.start_mark
-    quoted = isinstance(node, yaml.ScalarNode) and node.style in ("'", '"')
-    one_line = node.start_mark.line == node.end_mark.line and getattr(node, "style", None) is None
-    positions[path] = Position(mark.line + 1, mark.column + 1 + quoted, one_line or quoted)
+    positions[path] = _position(node)
     if isinstance(node, yaml.SequenceNode):
         return [_build(item, (*path, i), positions, file) for i, item in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):
@@ -123,7 +124,27 @@ def _build(node: yaml.Node, path: Path, positions: dict[Path, Position], file: s
         return int(node.value)
     if node.tag == "tag:yaml.org,2002:bool":
         return node.value == "true"
-    return None if node.tag == "tag:yaml.org,2002:null" else node.value
+    if node.tag == "tag:yaml.org,2002:null":
+        return None
+    try:
+        node.value.encode()
+    except UnicodeEncodeError:
+        found = positions[path]
+        place = f"{file}:{found.line}:{found.column}"
+        raise SpecError("a text that UTF-8 cannot write", place=place) from None
+    return node.value
+
+
+def _position(node: yaml.Node) -> Position:
+    """Return where a part begins; a scalar is plain if its characters stand there one by one."""
+    start, end = node.start_mark, node.end_mark
+    quoted = isinstance(node, yaml.ScalarNode) and node.style in ("'", '"')
+    plain = (
+        isinstance(node, yaml.ScalarNode)
+        and start.line == end.line
+        and end.column - start.column == len(node.value) + 2 * quoted
+    )
+    return Position(start.line + 1, start.column + 1 + quoted, plain)
 
 
 def _mapping(
@@ -141,6 +162,10 @@ def _mapping(
         if key in built:
             raise SpecError(f"{key!r} stands here twice", place=place)
         built[key] = _build(value_node, (*path, key), positions, file)
-        if isinstance(value_node, yaml.ScalarNode) and not value_node.value:
+        if isinstance(value_node, yaml.ScalarNode):
+            absent = not value_node.value and value_node.style is None
+        else:
+            absent = value_node.start_mark.line > mark.line
+        if absent:
             positions[(*path, key)] = Position(mark.line + 1, mark.column + 1, plain=False)
     return built

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from .errors import CallerError, PeerError
-from .types import Json
+from .types import JSON_INT_MAX, Json
 
 ENTRY_BYTES_MAX = 65_535
 FORMAT = "statetape/1"
@@ -116,19 +116,21 @@ def check_canonical(body: bytes, place: str = "") -> Entry:
     entry = decode(body, place)
     if len(body) > ENTRY_BYTES_MAX:
         raise EntryInvalid(f"{len(body)} bytes; at most {ENTRY_BYTES_MAX}", place=place)
-    if _has_float(_ANY.decode(body)):
-        raise EntryInvalid("a float is no exact number", place=place)
+    if _has_inexact(_ANY.decode(body)):
+        why = "a number that readers of JSON may round: write a decimal string"
+        raise EntryInvalid(why, place=place)
     if _ENCODER.encode(entry) != body:
         why = "not in canonical form (sorted members, no spaces, nothing that says nothing)"
         raise EntryInvalid(why, place=place)
     return entry
 
 
-def _has_float(value: Any) -> bool:
+def _has_inexact(value: Any) -> bool:
+    """Whether there is a float, or an integer beyond 53 bits, anywhere in a JSON value."""
     waiting = [value]
     while waiting:
         item = waiting.pop()
-        if isinstance(item, float):
+        if isinstance(item, float) or (type(item) is int and abs(item) > JSON_INT_MAX):
             return True
         if isinstance(item, dict):
             waiting.extend(item.values())

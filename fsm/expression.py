@@ -1,11 +1,16 @@
 """Expressions: a small, exact, bounded subset of Python.
 
-Theory of operation. The text is parsed by `ast`, checked node by node against an allow-list while
-its types are inferred, and rewritten so that every name becomes a look-up in one of three dicts;
-only the rewritten tree is compiled. What the allow-list does not know cannot run: there are no
-attributes beyond declared fields, no imports, no floats, no powers or shifts, no nested loops, and
-calls only to the builtins below and the functions that the machine declares. So a hostile file
+Theory of operation. The text is parsed (`syntax`), checked node by node against an allow-list
+while its types are inferred, and rewritten so that every name becomes a look-up in one of three
+dicts; only the rewritten tree is compiled. What the allow-list does not know cannot run: there are
+no attributes beyond declared fields, no imports, no floats, no powers or shifts, no nested loops,
+and calls only to the builtins below and the functions that the machine declares. So a hostile file
 gets an error with its place, never the process that loads it.
+
+What one evaluation costs is bounded by the size of its data: numbers and texts that it makes have
+the bounds of stored ones, and what walks a whole list, map or text is a loop, so it has no place
+inside another. A map is walked in the order of its keys: nothing depends on the order in which they
+came.
 
 A compiled expression is called with three arguments: `d` the instance's data, `p` the parameters
 and let-names (in an invariant: the data before), `m` the moment (now, height, key, state).
@@ -14,37 +19,41 @@ and let-names (in an invariant: the data before), `m` the moment (now, height, k
 from __future__ import annotations
 
 import ast
-import io
-import keyword
-import tokenize
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from .composite import List, Map, Optional, Record
-from .errors import SpecError
 from .inference import (
     BOOL,
     INT,
     LITERAL,
     NONE,
+    NOTHING,
     arithmetic,
     assignable,
     common,
+    holds_json,
     is_number,
     may_contain,
     may_order,
     unbounded,
 )
-from .types import INT_BITS_MAX, TEXT, Amount, Bool, Bytes, Int, Scalar, Text, Type
+from .syntax import Source
+from .types import (
+    INT_BITS_MAX,
+    TEXT,
+    Amount,
+    Bool,
+    Bytes,
+    Int,
+    Scalar,
+    Text,
+    Type,
+    ValueInvalid,
+)
 
-TEXT_MAX = 2_000
-NODES_MAX = 400
 SEEN_MAX = 8
-
-_WORDS = frozenset(["and", "or", "not", "in", "is", "if", "else", "for", "True", "False", "None"])
-_ESCAPED = frozenset(keyword.kwlist) - _WORDS
-"""Python keywords that are good field names (`from`): written as they are, escaped inside."""
 
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod)
 _SHOWN = (Int, Amount, Bool, Text, Scalar, Bytes)
@@ -55,7 +64,10 @@ Compiled = Callable[[Any, Any, Any], Any]
 
 @dataclass(frozen=True)
 class Binding:
-    """What a name means: its type, and which of the three dicts holds it (or a constant)."""
+    """What a name means: its type, and which of the three dicts holds it, or is it, or a constant.
+
+    `where` is `d`, `p`, `m`, `constant`, or `old` for the data before, as a whole.
+    """
 
     type: Type
     where: str
@@ -102,71 +114,28 @@ def compile_expression(
 
     Raises SpecError for anything outside the language, with its place.
     """
-    if isinstance(source, bool | int):
-        source = str(source)
-    source = source.strip()
-    if len(source) > TEXT_MAX:
-        raise SpecError(f"an expression has at most {TEXT_MAX} characters", place=at(0))
-    return _Compiler(source, scope, at).compile()
+    return _Compiler(Source(str(source).strip(), at), scope).compile()
 
 
 class _Compiler:
     """One pass over one expression: check, infer, rewrite."""
 
-    def __init__(self, source: str, scope: Scope, at: Callable[[int], str]) -> None:
+    def __init__(self, source: Source, scope: Scope) -> None:
         self.source = source
         self.scope = scope
-        self.at = at
-        self.shifts: list[int] = []
+        self.fail = source.fail
         self.loop: dict[str, Type] = {}
         self.looping = False
-        self.nodes = 0
         self.reads: dict[str, tuple[Type, ast.expr]] = {}
 
     def compile(self) -> Expression:
-        tree = self._parse()
+        tree = self.source.parse()
         node, of = self.visit(tree)
         reads = tuple(
             (label, read, self._code(read_node))
             for label, (read, read_node) in list(self.reads.items())[:SEEN_MAX]
         )
-        return Expression(self.source, of, self._code(node), reads, self._narrows(tree))
-
-    def _parse(self) -> ast.expr:
-        try:
-            escaped = self._escape()
-            return ast.parse(escaped, mode="eval").body
-        except SyntaxError as error:
-            offset = max(0, (error.offset or 1) - 1)
-            raise self.error(f"not an expression: {error.msg}", offset) from None
-        except (ValueError, RecursionError, MemoryError, tokenize.TokenError):
-            raise self.error("not an expression") from None
-
-    def _escape(self) -> str:
-        """Return the source with keyword-named fields escaped, remembering where."""
-        if any(word in self.source for word in _ESCAPED):
-            tokens = tokenize.generate_tokens(io.StringIO(self.source).readline)
-            spots = [
-                token.end[1]
-                for token in tokens
-                if token.type == tokenize.NAME and token.string in _ESCAPED and token.end[0] == 1
-            ]
-            pieces = []
-            last = 0
-            for spot in spots:
-                pieces.append(self.source[last:spot] + "_")
-                last = spot
-            self.shifts = [spot + count for count, spot in enumerate(spots)]
-            return "".join(pieces) + self.source[last:]
-        return self.source
-
-    def error(self, message: str, offset: int = 0) -> SpecError:
-        """Build the error at a column of the escaped text."""
-        shift = sum(1 for spot in self.shifts if spot < offset)
-        return SpecError(f"{message} in `{self.source}`", place=self.at(offset - shift))
-
-    def fail(self, message: str, node: ast.AST) -> SpecError:
-        return self.error(message, getattr(node, "col_offset", 0))
+        return Expression(self.source.text, of, self._code(node), reads, self._narrows(tree))
 
     def _code(self, node: ast.expr) -> Compiled:
         """Compile a rewritten tree to a function of (d, p, m)."""
@@ -178,8 +147,8 @@ class _Compiler:
             defaults=[],
         )
         tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(args=arguments, body=node)))
-        names = {name: function.call for name, function in self.scope.functions.items()}
-        code = compile(tree, f"<{self.source}>", "eval")
+        names = {f"f_{name}": function.call for name, function in self.scope.functions.items()}
+        code = compile(tree, f"<{self.source.text}>", "eval")
         return eval(code, {"__builtins__": {}, **_BUILTIN_CALLS, **names})  # type: ignore[no-any-return] # noqa: S307
 
     def _narrows(self, tree: ast.expr) -> str | None:
@@ -190,14 +159,11 @@ class _Compiler:
             and len(tree.ops) == 1
             and isinstance(tree.ops[0], ast.IsNot)
         ):
-            return _plain(tree.left.id)
+            return tree.left.id
         return None
 
     def visit(self, node: ast.expr) -> tuple[ast.expr, Type]:
         """Return the rewritten node and its type, or raise SpecError."""
-        self.nodes += 1
-        if self.nodes > NODES_MAX:
-            raise self.fail(f"more than {NODES_MAX} parts", node)
         visitor = getattr(self, f"visit_{type(node).__name__.lower()}", None)
         if visitor is None:
             raise self.fail(f"{type(node).__name__} is not part of the language", node)
@@ -215,11 +181,14 @@ class _Compiler:
                 raise self.fail("a number too large", node)
             return node, LITERAL
         if type(value) is str:
-            return node, TEXT
+            try:
+                return ast.Constant(TEXT.coerce(value, "")), TEXT
+            except ValueInvalid as error:
+                raise self.fail(error.message, node) from None
         raise self.fail(f"{type(value).__name__} is not part of the language", node)
 
     def visit_name(self, node: ast.Name) -> tuple[ast.expr, Type]:
-        name = _plain(node.id)
+        name = node.id
         if name in self.loop:
             return ast.Name(f"l_{name}", ast.Load()), self.loop[name]
         binding = self.scope.names.get(name)
@@ -233,6 +202,8 @@ class _Compiler:
     def _read(self, name: str, binding: Binding) -> tuple[ast.expr, Type]:
         if binding.where == "constant":
             return ast.Constant(binding.constant), binding.type
+        if binding.where == "old":
+            return ast.Name("p", ast.Load()), binding.type
         read: ast.expr
         if binding.where == "m":
             read = ast.Attribute(ast.Name("m", ast.Load()), name, ast.Load())
@@ -248,23 +219,15 @@ class _Compiler:
             self.reads.setdefault(label, (of, read))
 
     def visit_attribute(self, node: ast.Attribute) -> tuple[ast.expr, Type]:
-        field_name = _plain(node.attr)
-        if isinstance(node.value, ast.Name) and _plain(node.value.id) not in self.loop:
-            dotted = f"{_plain(node.value.id)}.{field_name}"
-            binding = self.scope.names.get(dotted)
-            if binding is not None:
-                read = _item(ast.Name(binding.where, ast.Load()), ast.Constant(field_name))
-                self._see(dotted, binding.type, read)
-                return read, binding.type
         value, of = self.visit(node.value)
         if not isinstance(of, Record):
             hint = ": check `is not None` first" if isinstance(of, Optional) else ""
             raise self.fail(f"{of.name} has no fields{hint}", node)
-        if field_name not in of.fields:
-            raise self.fail(f"{of.name} has no field {field_name!r}", node)
-        read = _item(value, ast.Constant(field_name))
-        self._see(_plain_text(node), of.fields[field_name], read)
-        return read, of.fields[field_name]
+        if node.attr not in of.fields:
+            raise self.fail(f"{of.name} has no field {node.attr!r}", node)
+        read = _item(value, ast.Constant(node.attr))
+        self._see(self.source.segment(node), of.fields[node.attr], read)
+        return read, of.fields[node.attr]
 
     def visit_subscript(self, node: ast.Subscript) -> tuple[ast.expr, Type]:
         value, of = self.visit(node.value)
@@ -302,12 +265,15 @@ class _Compiler:
         left, left_type = self.visit(node.left)
         right, right_type = self.visit(node.right)
         if isinstance(node.op, ast.Add) and left_type is TEXT and right_type is TEXT:
-            return ast.BinOp(left, node.op, right), TEXT
+            self.walk(node)
+            return _call("joined_", left, right), TEXT
         self.number(left_type, node.left)
         self.number(right_type, node.right)
         of = arithmetic(node.op, left_type, right_type)
         if of is None:
             raise self.fail(f"{left_type.name} and {right_type.name} do not go together", node)
+        if isinstance(node.op, ast.Mult):
+            return _call("product_", left, right), of
         return ast.BinOp(left, node.op, right), of
 
     def visit_compare(self, node: ast.Compare) -> tuple[ast.expr, Type]:
@@ -317,6 +283,8 @@ class _Compiler:
         for operator, right_node in zip(node.ops, node.comparators, strict=True):
             right, right_type = self.visit(right_node)
             self._comparable(operator, left_type, right_type, node)
+            if isinstance(operator, ast.In | ast.NotIn) and not isinstance(right_type, Map):
+                self.walk(right_node)
             rewritten.comparators.append(right)
             left_type = right_type
         return rewritten, BOOL
@@ -325,6 +293,8 @@ class _Compiler:
         if isinstance(operator, ast.Is | ast.IsNot):
             if right is not NONE:
                 raise self.fail("`is` only compares with None", node)
+            if not isinstance(left, Optional):
+                raise self.fail(f"{left.name} is never None", node)
         elif isinstance(operator, ast.In | ast.NotIn):
             if not may_contain(left, right):
                 raise self.fail(f"{left.name} cannot be in {right.name}", node)
@@ -332,6 +302,8 @@ class _Compiler:
             raise self.fail(f"{left.name} and {right.name} have no order", node)
         elif not (assignable(left, right) or assignable(right, left)):
             raise self.fail(f"{left.name} and {right.name} are never equal", node)
+        elif holds_json(left) or holds_json(right):
+            raise self.fail("json is stored, and compared with nothing but None", node)
 
     def visit_ifexp(self, node: ast.IfExp) -> tuple[ast.expr, Type]:
         test = self.truth(node.test)
@@ -341,7 +313,7 @@ class _Compiler:
 
     def visit_tuple(self, node: ast.Tuple | ast.List) -> tuple[ast.expr, Type]:
         visited = [self.visit(item) for item in node.elts]
-        of = self.common([item_type for _, item_type in visited], node) if visited else NONE
+        of = self.common([item_type for _, item_type in visited], node) if visited else NOTHING
         return ast.Tuple([item for item, _ in visited], ast.Load()), List(of)
 
     visit_list = visit_tuple
@@ -354,7 +326,7 @@ class _Compiler:
             if not isinstance(key, ast.Name):
                 raise self.fail("a record's field is a plain name", node)
             rewritten, of = self.visit(value)
-            fields[_plain(key.id)] = of
+            fields[key.id] = of
             values.append(rewritten)
         keys: list[ast.expr | None] = [ast.Constant(name) for name in fields]
         if len(keys) != len(values):
@@ -364,7 +336,7 @@ class _Compiler:
     def visit_call(self, node: ast.Call) -> tuple[ast.expr, Type]:
         if not isinstance(node.func, ast.Name) or node.keywords:
             raise self.fail("calls are `name(value, …)`", node)
-        name = _plain(node.func.id)
+        name = node.func.id
         builtin = _BUILTINS.get(name)
         if builtin is not None and name not in self.scope.functions:
             return builtin(self, node)
@@ -378,32 +350,39 @@ class _Compiler:
             rewritten, of = self.visit(argument)
             self.match(takes, of, argument)
             arguments.append(rewritten)
-        return ast.Call(ast.Name(name, ast.Load()), arguments, []), function.gives
+        return _call(f"f_{name}", *arguments), function.gives
 
-    def visit_generatorexp(self, node: ast.GeneratorExp) -> tuple[ast.expr, Type]:
-        generators, element, of = self._comprehend(node, node.generators, [node.elt])
-        return ast.GeneratorExp(element[0], generators), List(of[0])
+    def visit_generatorexp(self, node: ast.GeneratorExp | ast.ListComp) -> tuple[ast.expr, Type]:
+        made, of = self._generate(node)
+        return _call("tuple_", made), List(of)
 
-    def visit_listcomp(self, node: ast.ListComp) -> tuple[ast.expr, Type]:
+    visit_listcomp = visit_generatorexp
+
+    def _generate(self, node: ast.GeneratorExp | ast.ListComp) -> tuple[ast.expr, Type]:
+        """Return a generator, for who walks it once, and the type of what it gives."""
         generators, element, of = self._comprehend(node, node.generators, [node.elt])
-        made = ast.GeneratorExp(element[0], generators)
-        return ast.Call(ast.Name("tuple_", ast.Load()), [made], []), List(of[0])
+        return ast.GeneratorExp(element[0], generators), of[0]
 
     def visit_dictcomp(self, node: ast.DictComp) -> tuple[ast.expr, Type]:
         generators, pair, of = self._comprehend(node, node.generators, [node.key, node.value])
+        if not isinstance(of[0], Int | Text | Scalar):
+            raise self.fail(f"{of[0].name} is no key of a map", node.key)
         return ast.DictComp(pair[0], pair[1], generators), Map(of[0], of[1])
 
     def _comprehend(
         self, node: ast.expr, generators: list[ast.comprehension], elements: list[ast.expr]
     ) -> tuple[list[ast.comprehension], list[ast.expr], list[Type]]:
         """One loop over one finite collection; loops do not nest, so work stays linear."""
-        if len(generators) != 1 or self.looping or generators[0].is_async:
-            raise self.fail("loops do not nest", node)
+        self.walk(node)
         loop = generators[0]
+        if len(generators) != 1:
+            raise self.fail("loops do not nest", node)
         over, of = self.visit(loop.iter)
         if not isinstance(loop.target, ast.Name) or not isinstance(of, List | Map):
             raise self.fail("a loop is `… for name in list or map`", node)
-        name = _plain(loop.target.id)
+        name = loop.target.id
+        if isinstance(of, Map):
+            over = _call("sorted", over)
         self.loop = {name: of.key if isinstance(of, Map) else of.of}
         self.looping = True
         tests = [self.truth(test) for test in loop.ifs]
@@ -413,6 +392,11 @@ class _Compiler:
         target = ast.Name(f"l_{name}", ast.Store())
         rewritten = [ast.comprehension(target=target, iter=over, ifs=tests, is_async=0)]
         return rewritten, [item for item, _ in visited], [of for _, of in visited]
+
+    def walk(self, node: ast.expr) -> None:
+        """Raise if a whole list, map or text is walked for every step of a loop."""
+        if self.looping and not isinstance(node, ast.Tuple | ast.List):
+            raise self.fail("loops do not nest: put this in a `let` before", node)
 
     def number(self, of: Type, node: ast.expr) -> None:
         """Raise unless `of` is a number."""
@@ -426,21 +410,27 @@ class _Compiler:
 
     def common(self, types: list[Type], node: ast.expr) -> Type:
         """Return one type for all of `types`, or raise."""
-        of = common(types)
-        if of is None:
-            raise self.fail(" and ".join(one.name for one in types) + " in one place", node)
-        return of
+        result = types[0]
+        for of in types[1:]:
+            both = common(result, of)
+            if both is None:
+                raise self.fail(f"{result.name} and {of.name} in one place", node)
+            result = both
+        return result
 
     def arguments(self, node: ast.Call, *counts: int) -> list[tuple[ast.expr, Type]]:
         """Return the visited arguments of a builtin that takes one of `counts` values."""
         if len(node.args) not in counts:
             takes = " or ".join(map(str, counts))
-            raise self.fail(f"{ast.unparse(node.func)} takes {takes} values", node)
+            raise self.fail(f"{_name(node)} takes {takes} values", node)
         return [self.visit(argument) for argument in node.args]
 
     def items(self, node: ast.Call) -> tuple[ast.expr, Type]:
         """Return a builtin's one argument, a list or map, and the type of what looping gives."""
+        if len(node.args) == 1 and isinstance(node.args[0], ast.GeneratorExp):
+            return self._generate(node.args[0])
         [(value, of)] = self.arguments(node, 1)
+        self.walk(node.args[0])
         if not isinstance(of, List | Map):
             raise self.fail(f"{of.name} is not a list or map", node)
         return value, of.key if isinstance(of, Map) else of.of
@@ -448,6 +438,11 @@ class _Compiler:
 
 def _call(name: str, *arguments: ast.expr) -> ast.expr:
     return ast.Call(ast.Name(name, ast.Load()), list(arguments), [])
+
+
+def _name(call: ast.Call) -> str:
+    """Return the name of the builtin that is called."""
+    return cast(ast.Name, call.func).id
 
 
 def _length(compiler: _Compiler, node: ast.Call) -> tuple[ast.expr, Type]:
@@ -458,7 +453,7 @@ def _length(compiler: _Compiler, node: ast.Call) -> tuple[ast.expr, Type]:
 
 
 def _extreme(compiler: _Compiler, node: ast.Call) -> tuple[ast.expr, Type]:
-    name = ast.unparse(node.func)
+    name = _name(node)
     if len(node.args) == 1:
         value, of = compiler.items(node)
         compiler.number(of, node)
@@ -483,7 +478,7 @@ def _every(compiler: _Compiler, node: ast.Call) -> tuple[ast.expr, Type]:
     value, of = compiler.items(node)
     if not isinstance(of, Bool):
         raise compiler.fail(f"{of.name} is not true or false", node)
-    return _call(ast.unparse(node.func), value), BOOL
+    return _call(_name(node), value), BOOL
 
 
 def _absolute(compiler: _Compiler, node: ast.Call) -> tuple[ast.expr, Type]:
@@ -506,9 +501,25 @@ def _get(compiler: _Compiler, node: ast.Call) -> tuple[ast.expr, Type]:
 
 def _values(compiler: _Compiler, node: ast.Call) -> tuple[ast.expr, Type]:
     [(value, of)] = compiler.arguments(node, 1)
+    compiler.walk(node.args[0])
     if not isinstance(of, Map):
         raise compiler.fail(f"{of.name} is not a map", node)
     return _call("values_", value), List(of.of)
+
+
+def _values_by_key(mapping: Mapping[Any, Any]) -> tuple[Any, ...]:
+    return tuple(mapping[key] for key in sorted(mapping))
+
+
+def _product(left: int, right: int) -> int:
+    product = left * right
+    if product.bit_length() > INT_BITS_MAX:
+        raise ValueInvalid(f"a product of more than {INT_BITS_MAX} bits")
+    return product
+
+
+def _joined(left: str, right: str) -> str:
+    return TEXT.coerce(left + right, "")
 
 
 _BUILTINS: dict[str, Callable[[_Compiler, ast.Call], tuple[ast.expr, Type]]] = {
@@ -530,26 +541,14 @@ _BUILTIN_CALLS: dict[str, Callable[..., Any]] = {
     "any": any,
     "all": all,
     "abs": abs,
+    "sorted": sorted,
     "tuple_": tuple,
     "get_": dict.get,
-    "values_": lambda mapping: tuple(mapping.values()),
+    "values_": _values_by_key,
+    "product_": _product,
+    "joined_": _joined,
 }
 
 
 def _item(value: ast.expr, index: ast.expr) -> ast.expr:
     return ast.Subscript(value, index, ast.Load())
-
-
-def _plain(name: str) -> str:
-    """Return a name as its author wrote it: an escaped keyword loses its underscore."""
-    return name[:-1] if name.endswith("_") and name[:-1] in _ESCAPED else name
-
-
-def _plain_text(node: ast.Attribute) -> str:
-    """Return `a.b.c` as its author wrote it."""
-    parts = [_plain(node.attr)]
-    value = node.value
-    while isinstance(value, ast.Attribute):
-        parts.append(_plain(value.attr))
-        value = value.value
-    return ".".join([_plain(ast.unparse(value)), *reversed(parts)])

@@ -7,7 +7,6 @@ point again. A literal number has no unit of its own and takes that of its surro
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
 
 from .composite import List, Map, Optional, Record
 from .types import TEXT, Amount, Anything, Bool, Bytes, Int, Scalar, Text, Type
@@ -18,8 +17,42 @@ LITERAL = Int("number")
 """The type of a number written in an expression."""
 NONE = Optional(Anything())
 """The type of None."""
+NOTHING = Optional(Anything())
+"""The type of an item of an empty list: there is none, so it may stand anywhere."""
 
 POINTS = frozenset({"epoch", "time"})
+PARTS_MAX = 400
+DEPTH_MAX = 20
+
+
+def parts(of: Type) -> tuple[Type, ...]:
+    """Return the types that a type is made of."""
+    if isinstance(of, Optional | List):
+        return (of.of,)
+    if isinstance(of, Map):
+        return of.key, of.of
+    return tuple(of.fields.values()) if isinstance(of, Record) else ()
+
+
+def oversized(of: Type) -> bool:
+    """Whether a type has more than PARTS_MAX parts, or DEPTH_MAX in one another.
+
+    Types are walked at every use, and a few lines of a file can make one that doubles in each.
+    """
+    level: tuple[Type, ...] = (of,)
+    count = depth = 0
+    while level and count <= PARTS_MAX and depth <= DEPTH_MAX:
+        count += len(level)
+        depth += 1
+        level = tuple(part for one in level for part in parts(one))
+    return count > PARTS_MAX or depth > DEPTH_MAX
+
+
+def holds_json(of: Type) -> bool:
+    """Whether a value may hold JSON as it came, where true equals 1 and only Python thinks so."""
+    if of is NONE or of is NOTHING:
+        return False
+    return isinstance(of, Anything) or any(map(holds_json, parts(of)))
 
 
 def is_number(of: Type) -> bool:
@@ -29,6 +62,8 @@ def is_number(of: Type) -> bool:
 
 def assignable(wanted: Type, given: Type) -> bool:
     """Whether a value of type `given` may stand where `wanted` is meant."""
+    if given is NOTHING:
+        return True
     if isinstance(wanted, Optional):
         inner = given.of if isinstance(given, Optional) and given is not NONE else given
         return given is NONE or assignable(wanted.of, inner)
@@ -41,7 +76,7 @@ def assignable(wanted: Type, given: Type) -> bool:
     if isinstance(wanted, Text | Scalar):
         return isinstance(given, Text | Scalar)
     if isinstance(wanted, List):
-        return isinstance(given, List) and (given.of is NONE or assignable(wanted.of, given.of))
+        return isinstance(given, List) and assignable(wanted.of, given.of)
     if isinstance(wanted, Map):
         return _to_map(wanted, given)
     if isinstance(wanted, Record):
@@ -62,23 +97,50 @@ def _to_map(wanted: Map, given: Type) -> bool:
 
 
 def _to_record(wanted: Record, given: Type) -> bool:
-    if not isinstance(given, Record) or not given.fields.keys() <= wanted.fields.keys():
-        return False
-    return all(
-        assignable(of, given.fields[name]) if name in given.fields else isinstance(of, Optional)
-        for name, of in wanted.fields.items()
+    """A value has all fields of its record: what reads one never misses it."""
+    return (
+        isinstance(given, Record)
+        and given.fields.keys() == wanted.fields.keys()
+        and all(assignable(of, given.fields[name]) for name, of in wanted.fields.items())
     )
 
 
-def common(types: Sequence[Type]) -> Type | None:
-    """Return one type that all of `types` may stand for, or None if there is none."""
-    result = next((of for of in types if of is not NONE and of is not LITERAL), types[0])
-    for of in types:
-        if not assignable(result, of):
-            if of is not NONE:
-                return None
-            result = Optional(result)
-    return result
+def common(left: Type, right: Type) -> Type | None:
+    """Return the type of a value that is a `left` or a `right`, or None if there is none."""
+    for one, other in ((left, right), (right, left)):
+        if one is NOTHING:
+            return other
+        if one is NONE:
+            return other if isinstance(other, Optional) else Optional(other)
+        if one is LITERAL and is_number(other):
+            return other
+    if isinstance(left, Optional) or isinstance(right, Optional):
+        inner = common(*(of.of if isinstance(of, Optional) else of for of in (left, right)))
+        return inner and Optional(inner)
+    if isinstance(left, List) and isinstance(right, List):
+        inner = common(left.of, right.of)
+        return inner and List(inner)
+    if isinstance(left, Map) and isinstance(right, Map):
+        key, inner = common(left.key, right.key), common(left.of, right.of)
+        return key and inner and Map(key, inner)
+    if isinstance(left, Record) and isinstance(right, Record) and left.fields and right.fields:
+        return _common_record(left, right)
+    if assignable(left, right):
+        return left
+    return right if assignable(right, left) else None
+
+
+def _common_record(left: Record, right: Record) -> Type | None:
+    if left.fields.keys() != right.fields.keys():
+        return None
+    fields = {}
+    for name, of in left.fields.items():
+        both = common(of, right.fields[name])
+        if both is None:
+            return None
+        fields[name] = both
+    declared = next((of for of in (left, right) if of.fields == fields), None)
+    return declared or Record(left.name, fields)
 
 
 def unbounded(of: Type) -> Type:
@@ -92,19 +154,20 @@ def arithmetic(operator: ast.operator, left: Type, right: Type) -> Type | None:
     """Return the type of `left operator right` for two number types, or None if it has none."""
     if left is LITERAL and right is LITERAL:
         return LITERAL
+    typed = right if left is LITERAL else left
     if isinstance(operator, ast.Mult):
         if left.unit and right.unit:
             return None
-        return unbounded(left if left.unit else right)
+        return unbounded(right if right.unit else typed)
     if isinstance(operator, ast.FloorDiv | ast.Mod):
         if right.unit and right.unit != left.unit:
             return None
-        return INT if right.unit and isinstance(operator, ast.FloorDiv) else unbounded(left)
+        return INT if right.unit and isinstance(operator, ast.FloorDiv) else unbounded(typed)
     if left.unit == right.unit:
         difference = left.unit in POINTS and isinstance(operator, ast.Sub)
-        return INT if difference else unbounded(left)
+        return INT if difference else unbounded(typed)
     if left is LITERAL or right is LITERAL:
-        return unbounded(right if left is LITERAL else left)
+        return unbounded(typed)
     if None in (left.unit, right.unit) and {left.unit, right.unit} & POINTS:
         return unbounded(left if left.unit else right)
     return None
@@ -122,5 +185,5 @@ def may_contain(left: Type, right: Type) -> bool:
     if isinstance(right, Map):
         return assignable(right.key, left)
     if isinstance(right, List):
-        return assignable(right.of, left)
+        return assignable(right.of, left) and not holds_json(right.of)
     return right is TEXT and isinstance(left, Text | Scalar)

@@ -23,6 +23,10 @@ _UNITS_US = {
 }
 DURATION = re.compile(r"(?:[0-9]{1,12}(?:us|ms|s|m|h|d))+\Z")
 _PART = re.compile(r"([0-9]+)(us|ms|s|m|h|d)")
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?\Z"
+)
 TIME_MAX_US = 2**52
 """Beyond year 2112 in microseconds: no deadline of a real lifecycle lies further off."""
 
@@ -53,6 +57,8 @@ def parse_time(text: str, place: str = "") -> int:
     if number is not None:
         return number
     try:
+        if not _TIME.match(text):
+            raise ValueError(text)
         moment = datetime.datetime.fromisoformat(text)
     except ValueError:
         why = f"{text!r} is not a time: write 2020-12-01T00:00:00Z, or microseconds since 1970"

@@ -52,7 +52,7 @@ class RejectionSpec(Part):
     """What a refusal says. `code` may be an expression; `name` is looked up in `codes`."""
 
     reason: Reason
-    code: Expression | None = None
+    code: str | int | None = None
     name: str | None = None
 
 

@@ -31,6 +31,7 @@ JSON_DEPTH_MAX = 16
 
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)\Z")
 _DECIMAL_DIGITS_MAX = 1300
+_AMOUNT = re.compile(r"\s*(-?[0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*\Z")
 
 
 class ValueInvalid(CallerError):
@@ -84,10 +85,24 @@ class Type:
 
     def refuse(self, value: object, place: str, why: str = "") -> ValueInvalid:
         """Build the error for a value that does not fit."""
-        shown = repr(value)
-        if len(shown) > 80:
-            shown = shown[:77] + "..."
-        return ValueInvalid(f"{shown} is not {self.name}{': ' + why if why else ''}", place=place)
+        why = f": {why}" if why else ""
+        return ValueInvalid(f"{quoted(value)} is not {self.name}{why}", place=place)
+
+
+def quoted(value: object) -> str:
+    """Return how a refusal shows a value: short, and the same in every version of Python."""
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, dict):
+        return "a map"
+    if type(value) is int and value.bit_length() > INT_BITS_MAX:
+        return f"a number of {value.bit_length()} bits"
+    if type(value) is str:
+        value = value[:80]
+    elif value is not None and not isinstance(value, int | float | bytes):
+        return f"a {type(value).__name__}"
+    shown = ascii(value)
+    return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
 def exact_int(value: object) -> int | None:
@@ -107,7 +122,8 @@ def json_int(value: int) -> int | str:
 def as_json(value: object, place: str, depth: int = JSON_DEPTH_MAX) -> Json:
     """Return a value of unknown type as JSON, exactly, or raise ValueInvalid.
 
-    For what is recorded although no type fits it: the parameters of a refused command.
+    For what is recorded although no type fits it: the parameters of a refused command. Members
+    stand in the order in which an entry has them, so that a replay reads the same.
     """
     if depth == 0:
         raise ValueInvalid(f"nested deeper than {JSON_DEPTH_MAX}", place=place)
@@ -123,10 +139,21 @@ def as_json(value: object, place: str, depth: int = JSON_DEPTH_MAX) -> Json:
         return [as_json(item, f"{place}[{i}]", depth - 1) for i, item in enumerate(value)]
     if isinstance(value, dict):
         return {
-            TEXT.coerce(key, place): as_json(item, f"{place}.{key}", depth - 1)
-            for key, item in value.items()
+            key: as_json(value[key], f"{place}.{key}", depth - 1)
+            for key in sorted(TEXT.coerce(key, place) for key in value)
         }
     raise ValueInvalid(f"{type(value).__name__} cannot be recorded exactly", place=place)
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two typed values that Python finds equal are the same JSON: to Python, 1 == True."""
+    if type(one) is not type(other):
+        return False
+    if type(one) is dict:
+        return all(item is other[key] or alike(item, other[key]) for key, item in one.items())
+    if type(one) in (list, tuple):
+        return all(a is b or alike(a, b) for a, b in zip(one, other, strict=True))
+    return True
 
 
 @dataclass(frozen=True)
@@ -198,8 +225,8 @@ class Amount(Type):
 
     def parse(self, text: str, place: str) -> int:
         """Read `1.5 FIL`, `10 attofil`, `10attofil`, or a bare whole number of the smallest."""
-        match = re.match(r"\s*(-?[0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*\Z", text)
-        if not match or len(text) > _DECIMAL_DIGITS_MAX:
+        match = len(text) <= _DECIMAL_DIGITS_MAX and _AMOUNT.match(text)
+        if not match:
             raise self.refuse(text, place, f"write `1.5 {self.main}` or `10 {self.name}`")
         digits, unit = match.groups()
         if not unit:
@@ -324,13 +351,25 @@ class Scalar(Type):
 
 @dataclass(frozen=True)
 class Anything(Type):
-    """Any JSON value, kept as it is. Expressions can store and compare it, nothing more."""
+    """Any JSON value but null, kept as it is. Expressions store it, or ask whether it is there."""
 
     name: str = "json"
 
     def coerce(self, value: object, place: str) -> Json:
+        if value is None:
+            raise self.refuse(value, place, "null means absence: the type is json?")
         _check_json(value, place, JSON_DEPTH_MAX)
         return value
+
+    def patch(self, old: Any, new: Any) -> Json:
+        if type(old) is not dict or type(new) is not dict:
+            return new
+        changed = {
+            key: self.patch(old.get(key), item)
+            for key, item in new.items()
+            if key not in old or old[key] != item or not alike(old[key], item)
+        }
+        return changed | {key: None for key in old if key not in new}
 
     def parse(self, text: str, place: str) -> Json:
         return self.coerce(text, place)

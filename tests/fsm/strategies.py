@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from statetape.fsm.composite import BUILTIN, List, Map, Optional, Record
 from statetape.fsm.moments import TIME_MAX_US
 from statetape.fsm.types import JSON_INT_MAX, Type
+
+PROPERTY = settings(
+    max_examples=60, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+"""What every property test of this folder runs with: a slow machine is no failure."""
 
 BIG = 2**70 + 1
 EDGES = [0, 1, -1, JSON_INT_MAX, JSON_INT_MAX + 1, -JSON_INT_MAX - 1, BIG, -(2**70)]

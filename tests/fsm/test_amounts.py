@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from statetape.fsm.composite import BUILTIN
 from statetape.fsm.types import ValueInvalid
+
+from .strategies import PROPERTY
 
 FIL = BUILTIN["attofil"]
 
@@ -121,6 +121,7 @@ def test_amount_is_shown_short_and_exactly(attofil: int, text: str) -> None:
     assert FIL.show(attofil) == text
 
 
+@PROPERTY
 @given(st.integers(0, 10**30), st.sampled_from([0, 3, 6, 9, 12, 15, 18]))
 def test_fraction_of_any_unit_is_exact(attofil: int, power: int) -> None:
     """Any amount, written with a decimal point in any unit, is the same amount."""
@@ -132,11 +133,6 @@ def test_fraction_of_any_unit_is_exact(attofil: int, power: int) -> None:
 
 
 def test_hostile_spaces_cost_no_more_than_their_length() -> None:
-    """A long run of spaces is refused at once (quadratic backtracking took a second here)."""
-    text = "1" + " " * 20_000 + "!"
-    begun = time.perf_counter()
-
+    """A long run of spaces is refused before anything looks for digits and a unit in it."""
     with pytest.raises(ValueInvalid):
-        FIL.parse(text, "x")
-
-    assert time.perf_counter() - begun < 0.2
+        FIL.parse("1" + " " * 200_000 + "!", "x")

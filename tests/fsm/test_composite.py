@@ -7,14 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import given
-from statetape.fsm.composite import BUILTIN, List, Map, Optional, Record, parse_type
+from statetape.fsm.composite import BUILTIN, List, Map, Optional, parse_type
 from statetape.fsm.errors import SpecError
 from statetape.fsm.types import Type, ValueInvalid
 
 from .expressions import LANE, TYPES, typed
-from .strategies import BIG, typed_values
+from .strategies import BIG, PROPERTY, typed_values
 
 
+@PROPERTY
 @given(typed_values())
 def test_nested_value_comes_back_from_its_json_bytes(drawn: tuple[Type, Any]) -> None:
     """Through canonical bytes and back, by `thaw` and by the strict door `coerce`."""
@@ -27,6 +28,7 @@ def test_nested_value_comes_back_from_its_json_bytes(drawn: tuple[Type, Any]) ->
     assert of.coerce(stored, "x") == value
 
 
+@PROPERTY
 @given(typed_values())
 def test_typed_value_is_taken_as_it_is(drawn: tuple[Type, Any]) -> None:
     """What `coerce` gives, `coerce` and `admit` take unchanged."""
@@ -163,6 +165,8 @@ def test_name_of_a_type_means_that_type(text: str) -> None:
         ("map[attofil, int]", "cannot be a map's key"),
         ("map[int?, int]", "cannot be a map's key"),
         ("map[list[int], int]", "cannot be a map's key"),
+        ("map[int, int?]", "a map cannot hold int?"),
+        ("map[text, map[int, lane?]]", "a map cannot hold lane?"),
         ("int-int", "is not a type"),
         ("lane.nonce", "is not a type"),
         ("int\x00", "is not a type"),

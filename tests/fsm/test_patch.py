@@ -16,7 +16,7 @@ from statetape.fsm.types import Anything, Type
 
 from .expressions import TYPES, typed
 from .machines import event, send
-from .strategies import typed_values, values
+from .strategies import PROPERTY, typed_values, values
 
 TEXTS = [
     "int",
@@ -69,6 +69,7 @@ def patched(of: Type, old: Any, new: Any) -> dict[str, Any]:
     return target
 
 
+@PROPERTY
 @given(typed_values(2))
 def test_patch_turns_old_json_into_new_json(drawn: tuple[Type, Any, Any]) -> None:
     """RFC 7396 applied to the old form is the new form, for every type and any two values."""
@@ -78,6 +79,7 @@ def test_patch_turns_old_json_into_new_json(drawn: tuple[Type, Any, Any]) -> Non
 
 
 @pytest.mark.parametrize("text", TEXTS)
+@PROPERTY
 @given(data=st.data())
 def test_set_member_of_a_decision_turns_old_data_into_new_data(
     text: str, data: st.DataObject
@@ -129,7 +131,7 @@ def test_entry_that_moves_one_lane_of_a_hundred_stores_one_lane() -> None:
 
 
 def test_json_field_is_replaced_and_not_merged() -> None:
-    """{"a":1} set to {"b":2} folds to {"b":2}: members that are gone must be nulled in the patch."""
+    """{"a":1} set to {"b":2} folds to {"b":2}: what is gone has to be nulled in the patch."""
     assert patched(Optional(Anything()), {"a": 1}, {"b": 2}) == {"f": {"b": 2}}
     assert patched(Optional(Anything()), {"a": {"x": 1}}, {"a": {}}) == {"f": {"a": {}}}
 

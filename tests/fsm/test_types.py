@@ -12,7 +12,7 @@ from statetape.fsm.composite import BUILTIN
 from statetape.fsm.errors import PeerError
 from statetape.fsm.types import JSON_INT_MAX, Scalar, Type, ValueInvalid, as_json
 
-from .strategies import BIG, LEAVES, values
+from .strategies import BIG, LEAVES, PROPERTY, values
 
 NAMES = sorted(LEAVES)
 
@@ -36,6 +36,7 @@ def numbers(value: Any) -> list[int]:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@PROPERTY
 @given(data=st.data())
 def test_value_comes_back_from_its_json_bytes(name: str, data: st.DataObject) -> None:
     """Typed form, JSON bytes, and back: by `thaw`, and by the strict door `coerce`."""
@@ -49,6 +50,7 @@ def test_value_comes_back_from_its_json_bytes(name: str, data: st.DataObject) ->
 
 
 @pytest.mark.parametrize("name", NAMES)
+@PROPERTY
 @given(data=st.data())
 def test_json_form_has_no_number_beyond_53_bits(name: str, data: st.DataObject) -> None:
     """What common JSON readers would round is a string on the tape."""
@@ -214,6 +216,7 @@ def test_bytes_are_written_with_or_without_a_prefix() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "json"])
+@PROPERTY
 @given(data=st.data())
 def test_what_is_shown_can_be_written(name: str, data: st.DataObject) -> None:
     """A person may copy any value from a report into a command."""

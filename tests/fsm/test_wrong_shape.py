@@ -11,116 +11,249 @@ from .machines import FILE, machine, marked, refused
 STATES = "states: {open: {initial: true}, closed: {final: true}}\n"
 GO = "go: [{from: open}]"
 
-WRONG = {
-    "unknown part": ("stats: §{a: 1}", "`stats` is not part of the language here"),
-    "unknown part of a state": (
+WRONG: dict[str, list[str]] = {
+    "unknown part": [
+        "stats: §{a: 1}",
+        "`stats` is not part of the language here",
+    ],
+    "unknown part of a state": [
         "states: {open: {initial: true, colour: §red}}",
         "`colour` is not part",
-    ),
-    "unknown part of an event": (
-        f"{STATES}events: {{e: {{when: §true, {GO}}}}}",
+    ],
+    "unknown part of an event": [
+        "<states>",
+        "events: {e: {when: §true, <go>}}",
         "`when` is not part",
-    ),
-    "unknown part of a row": (
-        f"{STATES}events: {{e: {{go: [{{from: open, too: §closed}}]}}}}",
+    ],
+    "unknown part of a row": [
+        "<states>",
+        "events: {e: {go: [{from: open, too: §closed}]}}",
         "`too` is not part",
-    ),
-    "unknown part of a timer": (
+    ],
+    "unknown part of a timer": [
         "states: {open: {initial: true, timers: {t: {event: e, after: 1s, repeat: §true}}}}",
         "`repeat` is not part",
-    ),
-    "unknown part of a rejection": (
-        f"{STATES}events: {{e: {{require: [{{that: true, else: {{reason: X, hint: §y}}}}], {GO}}}}}",
+    ],
+    "unknown part of a rejection": [
+        "<states>",
+        "events: {e: {require: [{that: true, else: {reason: X, hint: §y}}], <go>}}",
         "`hint` is not part",
-    ),
-    "unknown part of an effect": (
-        f"{STATES}events: {{e: {{effects: [{{do: x, args: §{{}}}}], {GO}}}}}",
+    ],
+    "unknown part of an effect": [
+        "<states>",
+        "events: {e: {effects: [{do: x, args: §{}}], <go>}}",
         "`args` is not part",
-    ),
-    "unknown part of functions": (
+    ],
+    "unknown part of functions": [
         "functions: {module: a.b, signatures: {}, path: §x}",
         "`path` is not part",
-    ),
-    "unknown part of check": (f"{STATES}check: {{deep: §3}}", "`deep` is not part"),
-    "unknown kind of refusal": (f"{STATES}rejections: {{oops: §{{reason: X}}}}", "rejections"),
-    "states are a list": ("states: §[open]", "dictionary"),
-    "no state at all": ("states: §{}", "at least 1"),
-    "a state is a word": ("states: {open: §initial}", "states.open"),
-    "initial is a word": ("states: {open: {initial: §yes}}", "valid boolean"),
-    "initial is a number": ("states: {open: {initial: §1}}", "valid boolean"),
-    "an event is a list": (f"{STATES}events: {{e: §[]}}", "events.e"),
-    "events are a list": (f"{STATES}events: §[e]", "dictionary"),
-    "a row is a word": (f"{STATES}events: {{e: {{go: [§open]}}}}", "events.e.go.0"),
-    "rows are a mapping": (f"{STATES}events: {{e: {{go: §{{from: open}}}}}}", "valid list"),
-    "row without from": (f"{STATES}events: {{e: {{go: [§{{to: closed}}]}}}}", "has no `from`"),
-    "effect without do": (f"{STATES}events: {{e: {{effects: [§{{with: {{}}}}], {GO}}}}}", "has no `do`"),
-    "rejection without reason": (
-        f"{STATES}events: {{e: {{require: [{{that: true, else: §{{code: 1}}}}], {GO}}}}}",
+    ],
+    "unknown part of check": [
+        "<states>",
+        "check: {deep: §3}",
+        "`deep` is not part",
+    ],
+    "unknown kind of refusal": [
+        "<states>",
+        "rejections: {oops: §{reason: X}}",
+        "rejections",
+    ],
+    "states are a list": [
+        "states: §[open]",
+        "dictionary",
+    ],
+    "no state at all": [
+        "states: §{}",
+        "at least 1",
+    ],
+    "a state is a word": [
+        "states: {open: §initial}",
+        "states.open",
+    ],
+    "initial is a word": [
+        "states: {open: {initial: §yes}}",
+        "valid boolean",
+    ],
+    "initial is a number": [
+        "states: {open: {initial: §1}}",
+        "valid boolean",
+    ],
+    "an event is a list": [
+        "<states>",
+        "events: {e: §[]}",
+        "events.e",
+    ],
+    "events are a list": [
+        "<states>",
+        "events: §[e]",
+        "dictionary",
+    ],
+    "a row is a word": [
+        "<states>",
+        "events: {e: {go: [§open]}}",
+        "events.e.go.0",
+    ],
+    "rows are a mapping": [
+        "<states>",
+        "events: {e: {go: §{from: open}}}",
+        "valid list",
+    ],
+    "row without from": [
+        "<states>",
+        "events: {e: {go: [§{to: closed}]}}",
+        "has no `from`",
+    ],
+    "effect without do": [
+        "<states>",
+        "events: {e: {effects: [§{with: {}}], <go>}}",
+        "has no `do`",
+    ],
+    "rejection without reason": [
+        "<states>",
+        "events: {e: {require: [{that: true, else: §{code: 1}}], <go>}}",
         "has no `reason`",
-    ),
-    "check without rejection": (
-        f"{STATES}events: {{e: {{require: [§{{that: true}}], {GO}}}}}",
+    ],
+    "check without rejection": [
+        "<states>",
+        "events: {e: {require: [§{that: true}], <go>}}",
         "either `that` with `else`, or `let`",
-    ),
-    "check and let": (
-        f"{STATES}events: {{e: {{require: [§{{that: true, else: {{reason: X}}, let: {{a: 1}}}}], {GO}}}}}",
+    ],
+    "check and let": [
+        "<states>",
+        "events: {e: {require: [§{that: true, else: {reason: X}, let: {a: 1}}], <go>}}",
         "either `that` with `else`, or `let`",
-    ),
-    "let with rejection": (
-        f"{STATES}events: {{e: {{require: [§{{let: {{a: 1}}, else: {{reason: X}}}}], {GO}}}}}",
+    ],
+    "let with rejection": [
+        "<states>",
+        "events: {e: {require: [§{let: {a: 1}, else: {reason: X}}], <go>}}",
         "either `that` with `else`, or `let`",
-    ),
-    "reason in small letters": (
-        f"{STATES}events: {{e: {{require: [{{that: true, else: {{reason: §oops}}}}], {GO}}}}}",
+    ],
+    "reason in small letters": [
+        "<states>",
+        "events: {e: {require: [{that: true, else: {reason: §oops}}], <go>}}",
         "reason",
-    ),
-    "timer without deadline": (
+    ],
+    "timer without deadline": [
         "states: {open: {initial: true, timers: {t: §{event: e}}}}",
         "exactly one of `after`, `at`, `at_height`",
-    ),
-    "timer with two deadlines": (
+    ],
+    "timer with two deadlines": [
         "states: {open: {initial: true, timers: {t: §{event: e, after: 1s, at: now}}}}",
         "exactly one of `after`, `at`, `at_height`",
-    ),
-    "timer without event": (
+    ],
+    "timer without event": [
         "states: {open: {initial: true, timers: {t: §{after: 1s}}}}",
         "has no `event`",
-    ),
-    "final state with timers": (
-        "states: {open: {initial: true}, closed: §{final: true, timers: {t: {event: e, after: 1s}}}}",
+    ],
+    "final state with timers": [
+        "states:",
+        "  open: {initial: true}",
+        "  closed: §{final: true, timers: {t: {event: e, after: 1s}}}",
         "a final state takes nothing, so it has no timers",
-    ),
-    "retained although not final": (
+    ],
+    "retained although not final": [
         "states: {open: §{initial: true, retain: 1d}}",
         "only a final state is retained",
-    ),
-    "retained for a number": ("states: {open: {final: true, retain: §30}}", "valid string"),
-    "retained for no duration": ("states: {open: {final: true, retain: §1w}}", "retain"),
-    "otherwise anything": (f"{STATES}events: {{e: {{otherwise: §drop, {GO}}}}}", "otherwise"),
-    "field type is a number": (f"{STATES}data: {{a: §1}}", "valid string"),
-    "field type is missing": (f"{STATES}data: {{§a: }}", "valid string"),
-    "parameters are a list": (f"{STATES}events: {{e: {{params: §[a], {GO}}}}}", "dictionary"),
-    "code is not a number": (f"{STATES}codes: {{one: §X}}", "valid integer"),
-    "constant is a list": (f"{STATES}constants: {{A: §[1]}}", "constants.A"),
-    "defer_max is nought": (f"{STATES}defer_max: §0", "greater than or equal to 1"),
-    "defer_max is too much": (f"{STATES}defer_max: §1001", "less than or equal to 1000"),
-    "search is too deep": (f"{STATES}check: {{depth: §13}}", "less than or equal to 12"),
-    "invariant without name": (f"{STATES}invariants: [§{{that: true}}]", "has no `name`"),
-    "invariant without that": (f"{STATES}invariants: [§{{name: a}}]", "has no `that`"),
-    "module outside the systems": ("functions: {module: §../x, signatures: {}}", "module"),
-    "module with a slash": ("functions: {module: §a/b.c, signatures: {}}", "module"),
-    "module in capitals": ("functions: {module: §Os.Path, signatures: {}}", "module"),
-    "module of one word": ("functions: {module: §os, signatures: {}}", "module"),
-    "module with a dunder": ("functions: {module: §a.__init__, signatures: {}}", "module"),
-    "module with a line end": ('functions: {module: "§a.b\\n", signatures: {}}', "module"),
-    "functions without signatures": ("functions: §{module: a.b}", "has no `signatures`"),
-}  # fmt: skip
+    ],
+    "retained for a number": [
+        "states: {open: {final: true, retain: §30}}",
+        "valid string",
+    ],
+    "retained for no duration": [
+        "states: {open: {final: true, retain: §1w}}",
+        "retain",
+    ],
+    "otherwise anything": [
+        "<states>",
+        "events: {e: {otherwise: §drop, <go>}}",
+        "otherwise",
+    ],
+    "field type is a number": [
+        "<states>",
+        "data: {a: §1}",
+        "valid string",
+    ],
+    "field type is missing": [
+        "<states>",
+        "data: {§a: }",
+        "valid string",
+    ],
+    "parameters are a list": [
+        "<states>",
+        "events: {e: {params: §[a], <go>}}",
+        "dictionary",
+    ],
+    "code is not a number": [
+        "<states>",
+        "codes: {one: §X}",
+        "valid integer",
+    ],
+    "constant is a list": [
+        "<states>",
+        "constants: {A: §[1]}",
+        "constants.A",
+    ],
+    "defer_max is nought": [
+        "<states>",
+        "defer_max: §0",
+        "greater than or equal to 1",
+    ],
+    "defer_max is too much": [
+        "<states>",
+        "defer_max: §1001",
+        "less than or equal to 1000",
+    ],
+    "search is too deep": [
+        "<states>",
+        "check: {depth: §13}",
+        "less than or equal to 12",
+    ],
+    "invariant without name": [
+        "<states>",
+        "invariants: [§{that: true}]",
+        "has no `name`",
+    ],
+    "invariant without that": [
+        "<states>",
+        "invariants: [§{name: a}]",
+        "has no `that`",
+    ],
+    "module outside the systems": [
+        "functions: {module: §../x, signatures: {}}",
+        "module",
+    ],
+    "module with a slash": [
+        "functions: {module: §a/b.c, signatures: {}}",
+        "module",
+    ],
+    "module in capitals": [
+        "functions: {module: §Os.Path, signatures: {}}",
+        "module",
+    ],
+    "module of one word": [
+        "functions: {module: §os, signatures: {}}",
+        "module",
+    ],
+    "module with a dunder": [
+        "functions: {module: §a.__init__, signatures: {}}",
+        "module",
+    ],
+    "module with a line end": [
+        'functions: {module: "§a.b\\n", signatures: {}}',
+        "module",
+    ],
+    "functions without signatures": [
+        "functions: §{module: a.b}",
+        "has no `signatures`",
+    ],
+}
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_shape_is_refused_at_its_place(name: str) -> None:
     """An unknown, missing or wrong part: file, line and column, and what is wrong with it."""
-    body, says = WRONG[name]
+    *lines, says = WRONG[name]
+    body = "\n".join(lines).replace("<states>", STATES.strip()).replace("<go>", GO)
     if "states" not in body:
         body = f"{body}\n{STATES}"
 
