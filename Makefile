@@ -27,7 +27,8 @@ bench: $(READY)
 
 # The long campaigns; `make test` runs a short version of each.
 crash: $(READY)
-	STATETAPE_CRASH_TRIALS=10000 POWERCUT_PER_MODE=40000 $(BIN)/python -m pytest -q tests/crash
+	STATETAPE_CRASH_TRIALS=10000 POWERCUT_PER_MODE=40000 STATETAPE_FLIPS=100000 \
+	$(BIN)/python -m pytest -q tests/crash tests/storage/test_flips.py
 
 fuzz: $(READY)
 	STATETAPE_FUZZ=100000 $(BIN)/python -m pytest -q tests/fuzz

@@ -50,7 +50,7 @@ class Committer(Generic[Ask, Answer]):
         run: Callable[[Sequence[Job[Ask, Answer]]], None],
         run_alone: Callable[[Ask], Answer],
     ) -> None:
-        """`run` gives each job its answer or error, durably; it never raises.
+        """`run` gives each job its answer or error, durably, even where it is interrupted.
 
         `run_alone` does the same for one request, and returns or raises.
         """
@@ -119,14 +119,16 @@ class Committer(Generic[Ask, Answer]):
         batch: list[Job[Ask, Answer]] = []
         while queue and len(batch) < BATCH_MAX:
             batch.append(queue.popleft())
-        self._run(batch)
-        waiting = []
-        for job in batch:
-            job.done = True
-            if job.future is not None:
-                waiting.append(job)
-        if waiting:
-            self._hand_over(waiting)
+        try:
+            self._run(batch)
+        finally:
+            waiting = []
+            for job in batch:
+                job.done = True
+                if job.future is not None:
+                    waiting.append(job)
+            if waiting:
+                self._hand_over(waiting)
 
     @staticmethod
     def _hand_over(waiting: Sequence[Job[Ask, Answer]]) -> None:

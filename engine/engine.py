@@ -24,7 +24,14 @@ from typing import Any, Self
 from ..fsm.entry import FORMAT, OPENED, Entry, encode
 from ..fsm.errors import StatetapeError
 from ..fsm.machine import Machine
-from ..storage.errors import TapeMissing, TapePoisoned
+from ..storage.errors import (
+    OutcomeUnknown,
+    StoreFull,
+    TapeBusy,
+    TapeExists,
+    TapeMissing,
+    TapePoisoned,
+)
 from ..storage.files import Files
 from ..storage.note import Checkpoint
 from ..storage.tape import LOCK_TIMEOUT_S, Tape
@@ -88,18 +95,27 @@ class Engine:
         Raises OperatorError by name for damage, a lost tail, a fork, a full or failing disk.
         """
         files = Files.of(path, anchor, key)
-        try:
-            tape = Tape.open_to_write(
-                files,
-                timeout_s=timeout_s,
-                new_seed=entropy(32) if new_anchor else None,
-                synchronous=synchronous,
+        seed = entropy(32) if new_anchor else None
+
+        def opened() -> Tape:
+            return Tape.open_to_write(
+                files, timeout_s=timeout_s, new_seed=seed, synchronous=synchronous
             )
+
+        try:
+            tape = opened()
         except TapeMissing:
             if not create:
                 raise
-            tape = new_tape(files, clock(), entropy, timeout_s, synchronous)
-        return cls(tape, clock)
+            try:
+                tape = new_tape(files, clock(), entropy, timeout_s, synchronous)
+            except TapeExists:  # another process was faster
+                tape = opened()
+        try:
+            return cls(tape, clock)
+        except BaseException:
+            tape.abandon()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -189,14 +205,14 @@ class Engine:
         try:
             self._fire_due()
             self._transact(lambda now: self._decide(jobs, now))
-        except StatetapeError as error:
+        except BaseException as error:
+            interrupted = not isinstance(error, Exception)
+            told = OutcomeUnknown("the commit was interrupted") if interrupted else error
             for job in jobs:
                 job.answer = None
-                job.error = error
-        except Exception as error:  # a bug: nothing of the batch was stored, and all must hear it
-            for job in jobs:
-                job.answer = None
-                job.error = error
+                job.error = told
+            if interrupted:  # it was meant for the thread that happens to lead
+                raise
         else:
             self._keep_up()
 
@@ -266,10 +282,19 @@ class Engine:
         return self.world.size
 
     def _keep_up(self) -> None:
-        """What may wait until after a commit: the anchor, the WAL, the alarm clock."""
-        self.tape.move_wal()
-        if time.monotonic() - self._anchored_at >= self.anchor_every_s:
-            self.anchor()
+        """What may wait until after a commit: the anchor, the WAL, the alarm clock.
+
+        A failure here is not the command's, which is durable: where there was no space or another
+        process was at it, the next commit tries again; anything else ends this engine.
+        """
+        try:
+            self.tape.move_wal()
+            if time.monotonic() - self._anchored_at >= self.anchor_every_s:
+                self.anchor()
+        except (StoreFull, TapeBusy):
+            pass
+        except StatetapeError as error:
+            self._broken = error
         self.after_commit()
 
     def effects(self, consumer: str, limit: int = 1000) -> list[Pending]:

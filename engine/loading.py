@@ -5,16 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from ..fsm.compiler import load
-from ..fsm.entry import Entry, decode
+from ..fsm.entry import HEAD, Entry, decode
 from ..fsm.fold import Folded
 from ..fsm.machine import Machine
 from ..storage import projection
-from ..storage.errors import TapeDamaged
 from ..storage.projection import InstanceRow, Projection
 from ..storage.reader import Reader
 from ..storage.tape import Tape
 from . import catalogue
-from .world import World, text
+from .world import World, key_scope, spec_row, text
 
 
 def machine_of(entry: Entry) -> Machine:
@@ -40,14 +39,15 @@ class Projected:
 
     def key_position(self, instance: int, key: str) -> int | None:
         """Return the position of the entry that took an idempotency key."""
-        return projection.key_position(self.reader, instance, key)
+        pos = projection.key_position(self.reader, instance, key)
+        if pos is not None:
+            entry = _entry(self.reader, pos, "idempotency")
+            _agree((instance, key), key_scope(entry), "idempotency", str(instance))
+        return pos
 
     def body(self, pos: int) -> bytes:
         """Return the bytes of an entry."""
-        body = self.reader.body(pos)
-        if body is None:
-            raise LookupError(pos)
-        return body
+        return next(self.reader.bodies([pos]))
 
 
 def folded_of(row: InstanceRow) -> Folded:
@@ -86,13 +86,14 @@ def open_world(reader: Reader) -> World:
     world.window_base = world.size + 1
     for chain, (height, pos) in projection.heads(reader).items():
         entry = _entry(reader, pos, "head")
-        _agree((chain, height), (entry.chain, int(entry.height or -1)), "head", chain)
+        recorded = (entry.tape, entry.chain, int(entry.height or 0))
+        _agree((HEAD, chain, height), recorded, "head", chain)
         world.heads[chain] = (height, pos)
-    for pos, digest, on_chain in projection.specs(reader):
-        entry = _entry(reader, pos, "spec")
-        _agree((digest, on_chain), (entry.digest, entry.chain), "spec", str(pos))
-        world.specs[digest] = pos
-        world.chains[pos] = on_chain
+    for spec in projection.specs(reader):
+        entry = _entry(reader, spec.pos, "spec")
+        _agree(spec, spec_row(entry), "spec", str(spec.pos))
+        world.specs[spec.digest] = spec.pos
+        world.chains[spec.pos] = spec.chain
     for row in projection.instances(reader, with_timers=True):
         world.arm_folded(folded_of(row))
     world.absorb(reader.read(world.size + 1))
@@ -102,16 +103,15 @@ def open_world(reader: Reader) -> World:
 def _entry(reader: Reader, pos: int, table: str) -> Entry:
     body = reader.body(pos)
     if body is None:
-        raise TapeDamaged(f"it names entry {pos}, which is not there", place=f"table {table}")
+        raise projection.damaged(f"it names entry {pos}, which is not there", f"table {table}")
     return decode(body, f"entry {pos}")
 
 
 def _agree(projected: object, recorded: object, table: str, row: str) -> None:
     """A projected row must say what its entry says: decisions rest on it."""
     if projected != recorded:
-        hint = "the entries are the truth: `statetape recover --rebuild` folds them again"
         why = f"{projected} is projected, {recorded} was recorded"
-        raise TapeDamaged(why, place=f"table {table}, row {row}", hint=hint)
+        raise projection.damaged(why, f"table {table}, row {row}")
 
 
 def store(tape: Tape, world: World) -> None:

@@ -86,17 +86,36 @@ def import_events(
 
 
 def _check(path: Path) -> int:
-    """Check a whole file, also that every entry's instance was created; returns its entries."""
+    """Check a whole file, also that each entry fits those before it; returns its entries."""
     world = World(Nothing(), machine_of)
-    for place, body, _ in read_lines(path):
+    seqs: dict[int, int] = {}
+    names: set[str] = set()
+    for place, body, entry in read_lines(path):
         try:
             world.absorb([body])
+            _follows(entry, world, seqs, names)
         except EntryInvalid as error:
             raise EntryInvalid(error.message, place=place) from None
         world.window.clear()
     if world.size == 0:
         raise EntryInvalid("the file holds no entry", place=str(path))
     return world.size
+
+
+def _follows(entry: Entry, world: World, seqs: dict[int, int], names: set[str]) -> None:
+    """Raise EntryInvalid where an entry cannot follow; whether it was decided so, replay says."""
+    owner = entry.instance
+    if owner is None and entry.create and entry.outcome is None:
+        owner = entry.pos
+        if entry.spec not in world.chains:
+            raise EntryInvalid(f"entry {entry.spec} holds no machine")
+        if entry.create in names:
+            raise EntryInvalid(f"{entry.create} was created before")
+        names.add(entry.create)
+    if owner is not None:
+        comes = seqs[owner] = seqs.get(owner, 0) + 1
+        if entry.seq != comes:
+            raise EntryInvalid(f"seq {entry.seq}, and {comes} comes next")
 
 
 def _append(engine: Engine, lines: Iterator[tuple[str, bytes, Entry]], progress: Progress) -> int:

@@ -7,63 +7,62 @@ nothing to compare it with.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import Any
 
-from ..fsm.errors import StatetapeError
 from ..storage import projection
-from ..storage.errors import TapeDamaged
+from ..storage import verify as evidence
 from ..storage.projection import InstanceRow
 from ..storage.reader import Reader
-from ..storage.verify import Finding
-from ..storage.verify import verify as verify_evidence
+from ..storage.verify import FINDINGS_MAX, Finding, listed
 from .loading import machine_of, row_of
 from .world import Nothing, World
 
-__all__ = ["Finding", "verify"]
+__all__ = ["Finding", "findings", "verify"]
 
 Progress = Callable[[int], None]
 
 
 def verify(reader: Reader, progress: Progress = lambda _: None) -> list[Finding]:
     """Return everything that is wrong with a tape; an empty list means sound."""
-    findings = verify_evidence(reader, progress)
-    if not findings:
-        try:
-            with reader.snapshot():
-                findings = list(_projections(reader))
-        except StatetapeError as error:
-            findings = [Finding(error.place, error.message)]
-    return findings
+    return list(islice(findings(reader, progress), FINDINGS_MAX))
+
+
+def findings(reader: Reader, progress: Progress = lambda _: None) -> Iterator[Finding]:
+    """Yield what `verify` lists, as it is found."""
+    sound = True
+    for finding in evidence.findings(reader, progress):
+        sound = False
+        yield finding
+    if sound:
+        with reader.snapshot():
+            yield from listed(_projections(reader))
 
 
 def _projections(reader: Reader) -> Iterator[Finding]:
     """Compare every projected table with a fold of the entries."""
-    upto = projection.projected(reader)
-    for name in projection.cursors(reader):
-        projection.cursor(reader, name)
+    projection.cursors(reader)
     world = World(Nothing(), machine_of)
-    world.absorb(reader.read(1, upto))
+    world.absorb(reader.read(1, projection.projected(reader)))
     expected = {folded.pos: row_of(folded) for folded in world.tail()}
-    yield from _instances(reader, expected)
-    yield from _history(reader, world, set(expected))
-    yield from _pairs("idempotency", dict(projection.keys(reader)), world.keys)
-    yield from _pairs("head", projection.heads(reader), world.heads)
-    stored = {pos: (digest, chain) for pos, digest, chain in projection.specs(reader)}
-    rows = {pos: (digest, chain) for pos, _, digest, chain in world.spec_rows}
-    yield from _pairs("spec", stored, rows)
+    specs = {row.pos: row for row in world.spec_rows}
+    yield from listed(
+        _instances(reader, expected),
+        _history(reader, world, set(expected)),
+        _pairs("idempotency", lambda: dict(projection.keys(reader)), world.keys),
+        _pairs("head", lambda: projection.heads(reader), world.heads),
+        _pairs("spec", lambda: {row.pos: row for row in projection.specs(reader)}, specs),
+    )
 
 
 def _instances(reader: Reader, expected: dict[int, InstanceRow]) -> Iterator[Finding]:
     found = set()
-    try:
-        for row in projection.instances(reader):
-            found.add(row.pos)
-            if expected.get(row.pos) != row:
-                place = f"table instance, row {row.pos}"
-                yield Finding(place, "it is not what the entries fold to")
-    except TapeDamaged as damage:
-        yield Finding(damage.place, damage.message)
-        return
+    for row in projection.instances(reader):
+        found.add(row.pos)
+        if expected.get(row.pos) != row:
+            place = f"table instance, row {row.pos}"
+            yield Finding(place, "it is not what the entries fold to")
     for pos in sorted(expected.keys() - found):
         yield Finding(f"table instance, row {pos}", "the row is missing")
 
@@ -79,7 +78,10 @@ def _history(reader: Reader, world: World, instances: set[int]) -> Iterator[Find
             yield Finding(place, "it does not lead to the instance's entries")
 
 
-def _pairs(table: str, stored: dict, expected: dict) -> Iterator[Finding]:  # type: ignore[type-arg]
+def _pairs(
+    table: str, read: Callable[[], Mapping[Any, object]], expected: Mapping[Any, object]
+) -> Iterator[Finding]:
+    stored = read()
     for key in sorted(stored.keys() | expected.keys(), key=str):
         if stored.get(key) != expected.get(key):
             why = f"{stored.get(key)} is stored, the entries give {expected.get(key)}"

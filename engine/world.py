@@ -20,6 +20,7 @@ from ..fsm.entry import HEAD, SPEC, Entry, EntryInvalid, decode
 from ..fsm.errors import SpecError
 from ..fsm.fold import Armed, Folded, Parked
 from ..fsm.machine import Machine
+from ..storage.projection import Spec
 from .deadlines import WALL, Deadlines
 
 CACHE_MAX = 100_000
@@ -114,7 +115,7 @@ class World:
         self.size = 0
         self.heads: dict[str, tuple[int, int]] = {}
         self.specs: dict[str, int] = {}
-        self.spec_rows: list[tuple[int, str, str, str | None]] = []
+        self.spec_rows: list[Spec] = []
         self.chains: dict[int, str | None] = {}
         self.unloadable: dict[int, SpecError] = {}
         """Machines on the tape that this version cannot load; their instances rest."""
@@ -213,7 +214,7 @@ class World:
         self.machines[pos] = machine
         self.specs[machine.digest] = pos
         self.chains[pos] = machine.chain
-        self.spec_rows.append((pos, machine.name, machine.digest, machine.chain))
+        self.spec_rows.append(Spec(pos, machine.name, machine.digest, machine.chain))
         self._journal.append(lambda: self._remove_machine(pos, machine.digest))
 
     def _remove_machine(self, pos: int, digest: str) -> None:
@@ -328,8 +329,7 @@ class World:
         elif entry.tape == SPEC:
             self.specs[entry.digest or ""] = entry.pos
             self.chains[entry.pos] = entry.chain
-            row = (entry.pos, entry.machine or "", entry.digest or "", entry.chain)
-            self.spec_rows.append(row)
+            self.spec_rows.append(spec_row(entry))
 
     def tail(self) -> list[Folded]:
         """Return everything that differs from the projection, in JSON form, by position."""
@@ -348,6 +348,11 @@ class World:
         if len(self.positions) > CACHE_MAX:
             self.names.clear()
             self.positions.clear()
+
+
+def spec_row(entry: Entry) -> Spec:
+    """Return the row that projects an entry that holds a machine's text."""
+    return Spec(entry.pos, entry.machine or "", entry.digest or "", entry.chain)
 
 
 def key_scope(entry: Entry) -> tuple[int, str]:

@@ -9,12 +9,13 @@ instance. docs/reference/entry.md describes each member (a test compares).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from .errors import CallerError, PeerError
-from .types import JSON_INT_MAX, Json
+from .types import JSON_INT_MAX, Json, exact_int
 
 ENTRY_BYTES_MAX = 65_535
 FORMAT = "statetape/1"
@@ -119,10 +120,21 @@ def check_canonical(body: bytes, place: str = "") -> Entry:
     if _has_inexact(_ANY.decode(body)):
         why = "a number that readers of JSON may round: write a decimal string"
         raise EntryInvalid(why, place=place)
+    if not all(exact_int(number) is not None for number in _numbers(entry)):
+        raise EntryInvalid("a height or a deadline is no integer", place=place)
     if _ENCODER.encode(entry) != body:
         why = "not in canonical form (sorted members, no spaces, nothing that says nothing)"
         raise EntryInvalid(why, place=place)
     return entry
+
+
+def _numbers(entry: Entry) -> Iterator[object]:
+    """Yield the members that are numbers in an entry, whatever its machine says."""
+    if entry.height is not None:
+        yield entry.height
+    for deadline in (entry.timers or {}).values():
+        if deadline is not None:
+            yield from deadline.values() if [*deadline] in (["at"], ["height"]) else ["none"]
 
 
 def _has_inexact(value: Any) -> bool:

@@ -26,6 +26,8 @@ from .schema import APPLICATION_ID, VERSION, authorize
 BUSY_TIMEOUT_S = 5.0
 JOURNAL_SIZE_LIMIT = 64 * 1024 * 1024
 _SYNCHRONOUS = {"OFF": 0, "NORMAL": 1, "FULL": 2}
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What the driver raises; the second where SQLite's own message quotes damaged text."""
 
 
 def connect(path: Path, *, write: bool, synchronous: str = "FULL") -> sqlite3.Connection:
@@ -34,6 +36,8 @@ def connect(path: Path, *, write: bool, synchronous: str = "FULL") -> sqlite3.Co
     `synchronous` is FULL; the weaker settings exist for negative controls of crash tests alone.
     Raises TapeMissing, NotATape, TapeTooNew, TapeDamaged, StoreFailed.
     """
+    if write:  # look first: closing a writer moves a WAL into its file, whoever's it is
+        connect(path, write=False).close()
     if not path.is_file():
         hint = "create an instance with `statetape new`, or name the tape with --tape"
         raise TapeMissing("there is no tape here", place=str(path), hint=hint)
@@ -47,12 +51,12 @@ def connect(path: Path, *, write: bool, synchronous: str = "FULL") -> sqlite3.Co
             check_same_thread=False,
             cached_statements=256,
         )
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         raise named(error, path) from error
     try:
         _recognise(connection, path)
         _settle(connection, write=write, synchronous=synchronous)
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         connection.close()
         raise named(error, path) from error
     except BaseException:
@@ -94,7 +98,7 @@ def _settle(connection: sqlite3.Connection, *, write: bool, synchronous: str) ->
 
 
 def named(
-    error: sqlite3.Error, path: Path, *, committing: bool = False
+    error: sqlite3.Error | UnicodeDecodeError, path: Path, *, committing: bool = False
 ) -> StoreFull | StoreFailed | TapeBusy | TapeDamaged | NotATape | OutcomeUnknown:
     """Return the named error for one of SQLite's."""
     code = getattr(error, "sqlite_errorcode", None)
@@ -113,7 +117,13 @@ def named(
         return TapeBusy(f"another process holds the tape: {said}", place=place)
     if primary == sqlite3.SQLITE_NOTADB:
         return NotATape(f"not an SQLite file: {said}", place=place)
-    if primary == sqlite3.SQLITE_CORRUPT:
+    if primary == sqlite3.SQLITE_CORRUPT or _undecodable(error):
         hint = "restore the tape from a backup; `statetape verify` names what is damaged"
         return TapeDamaged(f"SQLite cannot read the file: {said}", place=place, hint=hint)
     return StoreFailed(said, place=place)
+
+
+def _undecodable(error: sqlite3.Error | UnicodeDecodeError) -> bool:
+    """Whether the driver, not SQLite, failed: a stored text is not UTF-8."""
+    made_by_sqlite = hasattr(error, "sqlite_errorcode")
+    return not made_by_sqlite and isinstance(error, sqlite3.OperationalError | UnicodeDecodeError)

@@ -58,7 +58,7 @@ class TapeForked(OperatorError):
 
 
 class AnchorMissing(OperatorError):
-    """The tape was anchored before, and the anchor is gone: a lost tail could not be noticed."""
+    """The tape's anchor is gone: a lost tail could not be noticed."""
 
     code = "anchor-missing"
     exit_status = EXIT_FINDING

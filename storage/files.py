@@ -69,7 +69,9 @@ class Lock:
         self._mine = os.urandom(_MARK_BYTES)
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            os.ftruncate(self._descriptor, _MARK_BYTES)
+            if os.fstat(self._descriptor).st_size < _MARK_BYTES:
+                # Written, not stretched: touching a mapped page that a full disk cannot hold kills.
+                os.pwrite(self._descriptor, bytes(_MARK_BYTES), 0)
             self._mark = mmap.mmap(self._descriptor, _MARK_BYTES)
         except OSError as error:
             raise failed(error, path) from error
@@ -126,12 +128,16 @@ def failed(error: OSError, path: Path) -> StoreFull | StoreFailed:
     return kind(error.strerror or str(error), place=str(path))
 
 
+def temporary(path: Path) -> Path:
+    """Return the name under which a file is written before it gets its own."""
+    return Path(f"{path}.new")
+
+
 def replace(path: Path, content: bytes) -> None:
     """Make `content` the durable content of `path`; a crash leaves the old content or the new."""
-    temporary = Path(f"{path}.new")
     try:
-        _write_synced(temporary, content, os.O_TRUNC, 0o644)
-        temporary.replace(path)
+        _write_synced(temporary(path), content, os.O_TRUNC, 0o644)
+        temporary(path).replace(path)
         sync_directory(path.parent)
     except OSError as error:
         raise failed(error, path) from error
@@ -179,12 +185,22 @@ def read_key(path: Path) -> SignerKey | None:
         raise KeyInvalid(error.message, place=str(path)) from None
 
 
-def write_key(path: Path, key: SignerKey) -> None:
-    """Store a new signing key, readable by its owner alone. An existing one is never replaced."""
+def prepare_key(path: Path, key: SignerKey) -> None:
+    """Store a new signing key durably, readable by its owner alone, under its temporary name."""
     try:
-        _write_synced(path, key.text.encode() + b"\n", os.O_EXCL, 0o600)
+        temporary(path).unlink(missing_ok=True)
+        _write_synced(temporary(path), key.text.encode() + b"\n", os.O_EXCL, 0o600)
         sync_directory(path.parent)
-    except FileExistsError:
-        raise KeyInvalid("there is a key already; it is not replaced", place=str(path)) from None
+    except OSError as error:
+        raise failed(error, path) from error
+
+
+def settle_key(path: Path) -> None:
+    """Give a prepared key its name. An existing one is never replaced: KeyInvalid."""
+    if path.exists():
+        raise KeyInvalid("there is a key already; it is not replaced", place=str(path))
+    try:
+        temporary(path).rename(path)
+        sync_directory(path.parent)
     except OSError as error:
         raise failed(error, path) from error

@@ -2,18 +2,18 @@
 
 Nothing here is evidence. A projection is written together with later entries, may lag behind them
 and may be thrown away and folded again. Each instance row carries a CRC over its columns, so a
-damaged row is noticed when it is read and never served as state.
+damaged row is noticed when it is read and never served as state. The other tables lead to entries,
+which are compared with what was asked for.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from .checksum import crc32
-from .connection import named
+from .connection import SQLITE_ERRORS, named
 from .errors import TapeDamaged
 from .reader import Reader
 from .schema import PROJECTIONS
@@ -23,6 +23,9 @@ PROJECTED = "projection"
 """The cursor that says up to which position the projections go."""
 WINDOW_MAX = 60_000
 """Entries per window of `history`: an offset has two bytes."""
+BASE_MAX = 1 << 62
+"""No position that a window leads to passes SQLite's integers."""
+HINT = "the entries are the truth: `statetape recover --rebuild` folds them again"
 
 
 class InstanceRow(NamedTuple):
@@ -42,18 +45,39 @@ class InstanceRow(NamedTuple):
 _COLUMNS = ", ".join(InstanceRow._fields)
 
 
+class Spec(NamedTuple):
+    """One machine on the tape, as projected: where its text stands, and what it is."""
+
+    pos: int
+    machine: str
+    digest: str
+    chain: str | None
+
+
 def _crc(row: Sequence[object]) -> int:
     text = "\x1f".join("" if value is None else str(value) for value in row)
     return crc32(text.encode())
 
 
-def _instance(row: Sequence[object]) -> InstanceRow:
-    instance = InstanceRow(*row[:-1])  # type: ignore[arg-type]
-    if _crc(instance) != row[-1]:
-        hint = "the entries are the truth: `statetape recover --rebuild` folds them again"
-        place = f"table instance, row {instance.pos}"
-        raise TapeDamaged("a projected instance changed", place=place, hint=hint)
-    return instance
+def damaged(why: str, place: str) -> TapeDamaged:
+    """Return the error of a projection that is not what the entries fold to."""
+    return TapeDamaged(why, place=place, hint=HINT)
+
+
+def _instances(reader: Reader, rest: str, value: object) -> list[InstanceRow]:
+    rows = reader.table(
+        "instance",
+        f"{_COLUMNS}, crc",
+        tuple[int, str, int, str, int, int, str, str | None, str | None, int],
+        rest,
+        (value,),
+    )
+    found = []
+    for row in rows:
+        if _crc(row[:-1]) != row[-1]:
+            raise damaged("a projected instance changed", f"table instance, row {row[0]}")
+        found.append(InstanceRow(*row[:-1]))
+    return found
 
 
 def projected(reader: Reader) -> int:
@@ -63,99 +87,89 @@ def projected(reader: Reader) -> int:
 
 def cursor(reader: Reader, name: str) -> int:
     """Return how far the consumer `name` has come (0: nowhere). Raises TapeDamaged."""
-    rows = reader.query("SELECT pos, crc FROM cursor WHERE name = ?", (name,))
-    if not rows:
-        return 0
-    [(pos, crc)] = rows
-    if crc != _crc((name, pos)) or pos > reader.stored_size():
-        hint = "the entries are the truth: `statetape recover --rebuild` folds them again"
-        raise TapeDamaged("a cursor changed", place=f"table cursor, row {name}", hint=hint)
-    return int(pos)
+    return _cursors(reader, "WHERE name = ?", name).get(name, 0)
 
 
 def cursors(reader: Reader) -> dict[str, int]:
-    """Return every consumer and how far it has come."""
-    rows = reader.query("SELECT name, pos FROM cursor WHERE name <> ? ORDER BY name", (PROJECTED,))
-    return {str(name): int(pos) for name, pos in rows}
+    """Return every consumer and how far it has come. Raises TapeDamaged."""
+    return _cursors(reader, "WHERE name <> ? ORDER BY name", PROJECTED)
+
+
+def _cursors(reader: Reader, rest: str, value: str) -> dict[str, int]:
+    found = {}
+    rows = reader.table("cursor", "name, pos, crc", tuple[str, int, int], rest, (value,))
+    for name, pos, crc in rows:
+        if crc != _crc((name, pos)) or pos > reader.stored_size():
+            raise damaged("a cursor changed", f"table cursor, row {name}")
+        found[name] = pos
+    return found
 
 
 def instance_by_name(reader: Reader, name: str) -> InstanceRow | None:
     """Return a projected instance, or None. Raises TapeDamaged."""
-    rows = reader.query(f"SELECT {_COLUMNS}, crc FROM instance WHERE name = ?", (name,))  # noqa: S608
-    return _instance(rows[0]) if rows else None
+    rows = _instances(reader, "WHERE name = ?", name)
+    return rows[0] if rows else None
 
 
 def instance_by_pos(reader: Reader, pos: int) -> InstanceRow | None:
     """Return a projected instance, or None. Raises TapeDamaged."""
-    rows = reader.query(f"SELECT {_COLUMNS}, crc FROM instance WHERE pos = ?", (pos,))  # noqa: S608
-    return _instance(rows[0]) if rows else None
+    rows = _instances(reader, "WHERE pos = ?", pos)
+    return rows[0] if rows else None
 
 
-def instances(reader: Reader, *, with_timers: bool = False) -> Iterable[InstanceRow]:
+def instances(reader: Reader, *, with_timers: bool = False) -> Iterator[InstanceRow]:
     """Yield the projected instances by position; `with_timers`: only those that have any."""
     where = " AND timers IS NOT NULL" if with_timers else ""
     after = 0
-    while True:
-        rows = reader.query(
-            f"SELECT {_COLUMNS}, crc FROM instance WHERE pos > ?{where} "  # noqa: S608
-            "ORDER BY pos LIMIT 1000",
-            (after,),
-        )
+    while rows := _instances(reader, f"WHERE pos > ?{where} ORDER BY pos LIMIT 1000", after):
         for row in rows:
-            yield _instance(row)
-        if not rows:
-            return
-        after = rows[-1][0]
+            if row.pos <= after:  # an index that leads back would be followed for ever
+                raise damaged("a row stands before its time", f"table instance, row {row.pos}")
+            after = row.pos
+            yield row
 
 
 def positions(reader: Reader, instance: int) -> list[int]:
     """Return the positions of an instance's entries, as far as they are projected."""
     found: list[int] = []
-    rows = reader.query(
-        "SELECT base, offsets FROM history WHERE instance = ? ORDER BY base", (instance,)
-    )
-    for base, offsets in rows:
-        found += [base + offset for offset in _offsets(offsets)]
+    rest = "WHERE instance = ? ORDER BY base"
+    rows = reader.table("history", "base, offsets", tuple[int, bytes], rest, (instance,))
+    for base, stored in rows:
+        offsets = array("H", stored[: len(stored) & -2])
+        if len(offsets) * 2 != len(stored) or not 0 < base < BASE_MAX:
+            raise damaged("the index is no index", f"table history, instance {instance}")
+        found += [base + offset for offset in offsets]
     return found
-
-
-def _offsets(stored: bytes) -> array[int]:
-    offsets = array("H")
-    offsets.frombytes(stored[: len(stored) & -2])
-    return offsets
 
 
 def key_position(reader: Reader, instance: int, key: str) -> int | None:
     """Return the position of the entry that took an idempotency key, or None."""
-    rows = reader.query(
-        "SELECT pos FROM idempotency WHERE instance = ? AND key = ?", (instance, key)
-    )
-    return int(rows[0][0]) if rows else None
+    rest = "WHERE instance = ? AND key = ?"
+    rows = reader.table("idempotency", "pos", tuple[int], rest, (instance, key))
+    return rows[0][0] if rows else None
 
 
 def keys(reader: Reader) -> Iterable[tuple[tuple[int, str], int]]:
     """Yield ((instance, key), position) of every projected idempotency key."""
-    for instance, key, pos in reader.query("SELECT instance, key, pos FROM idempotency"):
-        yield (int(instance), str(key)), int(pos)
+    rows = reader.table("idempotency", "instance, key, pos", tuple[int, str, int])
+    for instance, key, pos in rows:
+        yield (instance, key), pos
 
 
 def indexed(reader: Reader) -> list[int]:
     """Return the instances that the history index knows."""
-    return [int(pos) for (pos,) in reader.query("SELECT DISTINCT instance FROM history")]
+    return [pos for (pos,) in reader.table("history", "DISTINCT instance", tuple[int])]
 
 
 def heads(reader: Reader) -> dict[str, tuple[int, int]]:
     """Return chain → (height, position), as projected."""
-    rows = reader.query("SELECT chain, height, pos FROM head")
-    return {str(chain): (int(height), int(pos)) for chain, height, pos in rows}
+    rows = reader.table("head", "chain, height, pos", tuple[str, int, int])
+    return {chain: (height, pos) for chain, height, pos in rows}
 
 
-def specs(reader: Reader) -> list[tuple[int, str, str | None]]:
-    """Return (position, digest, chain) of the machines on the tape, as projected."""
-    return [
-        (int(pos), str(digest), chain)
-        for pos, digest, chain in reader.query("SELECT pos, digest, chain FROM spec ORDER BY pos")
-    ]
+def specs(reader: Reader) -> list[Spec]:
+    """Return the machines on the tape, as projected."""
+    return reader.table("spec", "pos, machine, digest, chain", Spec, "ORDER BY pos")
 
 
 class Projection(NamedTuple):
@@ -167,7 +181,7 @@ class Projection(NamedTuple):
     window: list[int]
     keys: list[tuple[int, str, int]]
     heads: dict[str, tuple[int, int]]
-    specs: list[tuple[int, str, str, str | None]]
+    specs: list[Spec]
 
 
 def store(tape: Tape, projection: Projection) -> None:
@@ -175,11 +189,6 @@ def store(tape: Tape, projection: Projection) -> None:
 
     `window` holds, for each entry from `window_base` on, the position of its instance (0: none).
     """
-    grouped: dict[int, array[int]] = {}
-    for offset, instance in enumerate(projection.window):
-        if instance:
-            grouped.setdefault(instance, array("H")).append(offset)
-    base = projection.window_base
     db = tape.db
     try:
         db.executemany(
@@ -189,7 +198,7 @@ def store(tape: Tape, projection: Projection) -> None:
         )
         db.executemany(
             "INSERT OR REPLACE INTO history VALUES (?, ?, ?)",
-            [(instance, base, offsets.tobytes()) for instance, offsets in sorted(grouped.items())],
+            _windows(projection.window_base, projection.window),
         )
         db.executemany("INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?)", projection.keys)
         db.executemany(
@@ -198,8 +207,19 @@ def store(tape: Tape, projection: Projection) -> None:
         )
         db.executemany("INSERT OR REPLACE INTO spec VALUES (?, ?, ?, ?)", projection.specs)
         move_cursor(tape, PROJECTED, projection.upto)
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         raise named(error, tape.files.tape) from error
+
+
+def _windows(base: int, owners: Sequence[int]) -> Iterator[tuple[int, int, bytes]]:
+    """Yield the rows of `history` for entries from position `base` on."""
+    for start in range(0, len(owners), WINDOW_MAX):
+        grouped: dict[int, array[int]] = {}
+        for offset, instance in enumerate(owners[start : start + WINDOW_MAX]):
+            if instance:
+                grouped.setdefault(instance, array("H")).append(offset)
+        for instance, offsets in sorted(grouped.items()):
+            yield instance, base + start, offsets.tobytes()
 
 
 def move_cursor(tape: Tape, name: str, pos: int) -> None:
@@ -207,15 +227,20 @@ def move_cursor(tape: Tape, name: str, pos: int) -> None:
     try:
         row = (name, pos)
         tape.db.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?)", (*row, _crc(row)))
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         raise named(error, tape.files.tape) from error
 
 
 def forget(tape: Tape) -> None:
-    """Empty the projections inside the running transaction; consumers' cursors stay."""
+    """Empty the projections inside the running transaction.
+
+    Consumers' cursors stay, but for damaged ones: their consumers are given everything again.
+    """
     try:
-        for table in PROJECTIONS:
-            where = " WHERE name = ?" if table == "cursor" else ""
-            tape.db.execute(f"DELETE FROM {table}{where}", (PROJECTED,) if where else ())  # noqa: S608
-    except sqlite3.Error as error:
+        for table in set(PROJECTIONS) - {"cursor"}:
+            tape.db.execute(f"DELETE FROM {table}")  # noqa: S608
+        for name, pos, crc in tape.query("SELECT name, pos, crc FROM cursor"):
+            if name == PROJECTED or crc != _crc((name, pos)):
+                tape.db.execute("DELETE FROM cursor WHERE name = ?", (name,))
+    except SQLITE_ERRORS as error:
         raise named(error, tape.files.tape) from error

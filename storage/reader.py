@@ -10,10 +10,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+import msgspec
 
 from .checksum import crc32
-from .connection import connect, named
+from .connection import SQLITE_ERRORS, connect, named
 from .errors import (
     AnchorInvalid,
     AnchorMissing,
@@ -31,6 +33,9 @@ READ_ROWS = 1024
 
 Row = tuple[int, bytes, int]
 """(position, bytes, CRC-32) as stored."""
+Of = TypeVar("Of")
+_ENTRY = "SELECT pos, ifnull(CAST(body AS BLOB), x''), crc FROM entry WHERE"
+"""No entry is empty, so bytes that are gone do not fit their CRC."""
 
 
 def sound(pos: int, body: bytes, crc: int) -> bytes:
@@ -52,12 +57,17 @@ def missing(page: Sequence[Row], expected: int) -> int:
 
 def check_anchor(note: bytes, keys: Sequence[VerifierKey], place: str) -> Checkpoint:
     """Return the checkpoint in an anchor's bytes, or raise AnchorInvalid at `place`."""
+    hint = (
+        "put the tape's anchor back; or, if it is lost, move this file away and use "
+        "`statetape recover --new-anchor`"
+    )
     try:
         checkpoint = parse_checkpoint(open_note(note, keys))
     except NoteInvalid as error:
-        raise AnchorInvalid(error.message, place=place) from None
+        raise AnchorInvalid(error.message, place=place, hint=hint) from None
     if all(checkpoint.origin != key.name for key in keys):
-        raise AnchorInvalid(f"it anchors {checkpoint.origin}, another tape", place=place)
+        why = f"it anchors {checkpoint.origin}, another tape"
+        raise AnchorInvalid(why, place=place, hint=hint)
     return checkpoint
 
 
@@ -92,8 +102,23 @@ class Reader:
         """Return all rows of a query, with SQLite's errors named."""
         try:
             return self.db.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise named(error, self.files.tape) from error
+
+    def table(
+        self, name: str, columns: str, of: type[Of], rest: str = "", values: Sequence[object] = ()
+    ) -> list[Of]:
+        """Return these columns of a table's rows, each row a tuple of the type `of`.
+
+        `rest` is what follows in the query. Raises TapeDamaged for a value of another type: a
+        damaged record can say that it holds anything, whatever the table declares.
+        """
+        rows = self.query(f"SELECT {columns} FROM {name} {rest}", values)  # noqa: S608
+        try:
+            return msgspec.convert(rows, list[of], builtin_types=(bytes,))  # type: ignore[valid-type]
+        except msgspec.ValidationError as error:
+            row = rows[int(str(error).rpartition("$[")[2].partition("]")[0])]
+            raise TapeDamaged(str(error), place=f"table {name}, row {row[0]}") from None
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -114,11 +139,8 @@ class Reader:
 
     def body(self, pos: int) -> bytes | None:
         """Return the bytes of one entry, or None. Raises TapeDamaged if they changed."""
-        rows = self.query("SELECT CAST(body AS BLOB), crc FROM entry WHERE pos = ?", (pos,))
-        if not rows:
-            return None
-        [(body, crc)] = rows
-        return sound(pos, body, crc)
+        rows = self.query(f"{_ENTRY} pos = ?", (pos,))
+        return sound(*rows[0]) if rows else None
 
     def bodies(self, positions: Sequence[int]) -> Iterator[bytes]:
         """Yield the bytes of these entries, in this order. Raises TapeDamaged."""
@@ -142,9 +164,7 @@ class Reader:
         """
         size = self.stored_size()
         end = size if last is None else min(last, size)
-        sql = (
-            "SELECT pos, CAST(body AS BLOB), crc FROM entry WHERE pos BETWEEN ? AND ? ORDER BY pos"
-        )
+        sql = f"{_ENTRY} pos BETWEEN ? AND ? ORDER BY pos"
         while first <= end:
             page = self.query(sql, (first, min(end, first + READ_ROWS - 1)))
             yield page
@@ -169,9 +189,8 @@ class Reader:
     def signers(self) -> list[VerifierKey]:
         """Return the public keys whose checkpoints count for this tape: all bear its name."""
         try:
-            keys = [
-                parse_verifier_key(str(vkey)) for (vkey,) in self.query("SELECT vkey FROM signer")
-            ]
+            rows = self.table("signer", "vkey", tuple[str])
+            keys = [parse_verifier_key(vkey) for (vkey,) in rows]
         except NoteInvalid as error:
             raise TapeDamaged(error.message, place="table signer") from None
         if len({key.name for key in keys}) > 1:
@@ -193,10 +212,8 @@ class Reader:
         while size >> bits:
             count = size >> bits
             first = count & -WIDTH
-            rows = self.query(
-                "SELECT root FROM node WHERE level = ? AND idx >= ? AND idx < ? ORDER BY idx",
-                (bits, first, count),
-            )
+            rest = "WHERE level = ? AND idx >= ? AND idx < ? ORDER BY idx"
+            rows = self.table("node", "root", tuple[bytes], rest, (bits, first, count))
             if len(rows) != count - first:
                 raise TapeDamaged("a tree node is missing", place=f"table node, level {bits}")
             levels.append([root for (root,) in rows])
@@ -213,18 +230,15 @@ class Reader:
             return None
         return check_anchor(note, self.signers(), str(self.files.anchor))
 
-    def compare_anchor(self) -> Checkpoint | None:
-        """Return the anchor's checkpoint if the tape extends it (None: there is no anchor).
+    def compare_anchor(self) -> Checkpoint:
+        """Return the anchor's checkpoint if the tape extends it.
 
         Raises TapeRolledBack, TapeForked, AnchorInvalid, AnchorMissing, TapeDamaged.
         """
         anchor = self.anchored()
         if anchor is None:
-            if self.query("SELECT 1 FROM checkpoint LIMIT 1"):
-                hint = "put the anchor back; or, if it is lost, `statetape recover --new-anchor`"
-                why = "this tape was anchored before, and the anchor is gone"
-                raise AnchorMissing(why, place=str(self.files.anchor), hint=hint)
-            return None
+            hint = "put the anchor back; or, if it is lost, `statetape recover --new-anchor`"
+            raise AnchorMissing("the anchor is gone", place=str(self.files.anchor), hint=hint)
         size = self.stored_size()
         place = str(self.files.tape)
         if size < anchor.size:

@@ -107,6 +107,8 @@ def _guards() -> list[str]:
 MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (("tape_1", (*_TABLES, *_guards())),)
 """Name and statements of each migration, oldest first."""
 VERSION = len(MIGRATIONS)
+RECORD = (("table", "_sqlite_migrations"), ("index", "idx__sqlite_migrations_migration_set_name"))
+"""What `sqlite-utils` keeps its record of migrations in."""
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -13,6 +13,9 @@ T5  A failed commit is an unknown outcome: the handle is poisoned, and whoever o
 T6  `anchor` writes a signed checkpoint into the tape, then into the anchor file. A crash between
     leaves the tape ahead of its anchor, which is no finding; an anchor ahead of its tape is.
 T7  Opening compares the tape with its anchor, before anything is served.
+T8  A tape is created in this order: its key under a temporary name, an anchor of no entries, the
+    whole tape under a temporary name; then tape and key get their names. What a crash leaves before
+    the tape has its name is overwritten by the next try; after it, opening gives the key its name.
 
 One `Tape` is used by one thread at a time (the engine holds its own mutex); several processes
 may each hold one on the same file.
@@ -26,18 +29,30 @@ from pathlib import Path
 
 from ..fsm.errors import StatetapeError
 from .checksum import crc32
-from .connection import connect, named
+from .connection import SQLITE_ERRORS, connect, named
 from .errors import (
     AnchorMissing,
     KeyInvalid,
+    NoteInvalid,
     OutcomeUnknown,
     TapeExists,
     TapePoisoned,
     TapeRolledBack,
 )
-from .files import Files, Lock, failed, read_key, read_small, replace, sync_directory, write_key
-from .merkle import Node, leaf_hashes
-from .note import Checkpoint, SignerKey, VerifierKey, sign_note
+from .files import (
+    Files,
+    Lock,
+    failed,
+    prepare_key,
+    read_key,
+    read_small,
+    replace,
+    settle_key,
+    sync_directory,
+    temporary,
+)
+from .merkle import EMPTY_ROOT, Node, leaf_hashes
+from .note import Checkpoint, SignerKey, VerifierKey, parse_checkpoint, sign_note
 from .reader import NOTE_BYTES_MAX, Reader, check_anchor
 from .schema import VERSION, authorize, migrate
 
@@ -86,14 +101,18 @@ class Tape(Reader):
         lock.acquire()
         try:
             _refuse_existing(files)
-            signer = read_key(files.key)
-            if signer is None:
-                signer = SignerKey(origin, seed)
-                write_key(files.key, signer)
+            known = read_key(files.key)
+            signer = known or SignerKey(origin, seed)
             if signer.name != origin:
                 why = f"the key signs for {signer.name}, and the new tape is {origin}"
                 raise KeyInvalid(why, place=str(files.key), hint="move the old key away")
+            if known is None:
+                prepare_key(files.key, signer)
+            nothing = Checkpoint(origin, 0, EMPTY_ROOT)
+            replace(files.anchor, sign_note(nothing.text, signer).encode())
             _build(files, first, signer.verifier)
+            if known is None:
+                settle_key(files.key)
         finally:
             lock.release()
             lock.close()
@@ -124,7 +143,7 @@ class Tape(Reader):
                 tape._check_key(new_seed)
             finally:
                 lock.release()
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             connection.close()
             lock.close()
             raise named(error, files.tape) from error
@@ -136,25 +155,35 @@ class Tape(Reader):
 
     def _compare(self, *, accept_missing: bool) -> None:
         try:
-            anchor = self.compare_anchor()
+            self.anchored_size = self.compare_anchor().size
         except AnchorMissing:
             if not accept_missing:
                 raise
-            anchor = None
-        self.anchored_size = anchor.size if anchor else 0
 
     def _check_key(self, new_seed: bytes | None) -> None:
         """The signing key must be there and be one of the tape's."""
-        place = str(self.files.key)
+        path = self.files.key
         hint = "put the tape's key back; or, if it is lost, `statetape recover --new-anchor`"
         if self.signer is None:
-            if new_seed is None:
-                raise KeyInvalid("the tape's signing key is gone", place=place, hint=hint)
-            self.signer = SignerKey(self.origin, new_seed)
-            write_key(self.files.key, self.signer)
-            self.db.execute("INSERT INTO signer VALUES (?)", (self.signer.verifier.text,))
+            self.signer = self._prepared_key()
+            if self.signer is None:
+                if new_seed is None:
+                    raise KeyInvalid("the tape's signing key is gone", place=str(path), hint=hint)
+                self.signer = SignerKey(self.origin, new_seed)
+                prepare_key(path, self.signer)
+                self.db.execute("INSERT INTO signer VALUES (?)", (self.signer.verifier.text,))
+            settle_key(path)
         elif self.signer.verifier not in self.signers():
-            raise KeyInvalid("this key never signed for this tape", place=place, hint=hint)
+            hint = hint.replace("lost,", "lost, move this one away and use")
+            raise KeyInvalid("this key never signed for this tape", place=str(path), hint=hint)
+
+    def _prepared_key(self) -> SignerKey | None:
+        """Return the key that a crash left under its temporary name, if it is one of the tape's."""
+        try:
+            key = read_key(temporary(self.files.key))
+        except KeyInvalid:
+            return None
+        return key if key is not None and key.verifier in self.signers() else None
 
     @property
     def size(self) -> int:
@@ -227,7 +256,7 @@ class Tape(Reader):
             self.db.executemany("INSERT INTO node (level, idx, root) VALUES (?, ?, ?)", nodes)
             if also is not None:
                 also()
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise named(error, self.files.tape) from error
         self._commit("COMMIT")
 
@@ -235,18 +264,22 @@ class Tape(Reader):
         """Run what commits: COMMIT, or a single INSERT that is its own transaction."""
         try:
             self.db.execute(sql, values)
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             failure = named(error, self.files.tape, committing=True)
             self.poisoned = isinstance(failure, OutcomeUnknown)
             raise failure from error
 
     def _restore(self, size: int) -> None:
-        """Undo a failed write: the transaction, and the tree's edge."""
+        """Undo a failed write: the transaction, and the tree's edge.
+
+        An interrupt may come when the transaction is stored already: then the handle is poisoned.
+        """
         try:
             if self.db.in_transaction:
                 self.db.execute("ROLLBACK")
             self.edge = self.edge_at(size)
-        except (sqlite3.Error, StatetapeError):
+            self.poisoned = self.poisoned or self.stored_size() != size
+        except (*SQLITE_ERRORS, StatetapeError):
             self.poisoned = True
 
     # upkeep
@@ -263,7 +296,7 @@ class Tape(Reader):
             how = "TRUNCATE" if whole else "PASSIVE"
             self.db.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
             self._wal_bytes = 0
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise named(error, self.files.tape) from error
         finally:
             self.lock.release()
@@ -282,11 +315,11 @@ class Tape(Reader):
         try:
             checkpoint, note = self._sign(self.signer)
             content = note.encode()
+            written = read_small(self.files.anchor, NOTE_BYTES_MAX) == content
+            if not written:
+                replace(self.files.anchor, content)
             self.anchored_size = checkpoint.size
-            if read_small(self.files.anchor, NOTE_BYTES_MAX) == content:
-                return None
-            replace(self.files.anchor, content)
-            return checkpoint
+            return None if written else checkpoint
         finally:
             self.give()
 
@@ -298,9 +331,9 @@ class Tape(Reader):
             if anchor.size != self.anchored_size:
                 self.compare_anchor()
         checkpoint = Checkpoint(signer.name, self.size, self.edge.root())
-        rows = self.query("SELECT note FROM checkpoint WHERE size = ?", (self.size,))
+        rows = self.table("checkpoint", "note", tuple[str], "WHERE size = ?", (self.size,))
         if rows:
-            return checkpoint, str(rows[0][0])
+            return checkpoint, rows[0][0]
         note = sign_note(checkpoint.text, signer)
         self._commit("INSERT INTO checkpoint VALUES (?, ?)", (self.size, note))
         return checkpoint, note
@@ -325,15 +358,24 @@ def _refuse_existing(files: Files) -> None:
     if files.tape.exists():
         raise TapeExists("there is a file here already", place=str(files.tape))
     note = read_small(files.anchor, NOTE_BYTES_MAX)
-    if note is not None:
+    if note is not None and not _of_nothing(note):
         why = "there is no tape here, and its anchor remembers one"
         hint = "restore the tape from a backup; or remove anchor and key to begin a new one"
         raise TapeRolledBack(why, place=str(files.tape), hint=hint)
 
 
+def _of_nothing(note: bytes) -> bool:
+    """Whether an anchor is that of a tape without entries: of a creation that did not end."""
+    text, _, _ = note.decode("utf-8", "replace").partition("\n\n")
+    try:
+        return parse_checkpoint(f"{text}\n").size == 0
+    except NoteInvalid:
+        return False
+
+
 def _build(files: Files, first: bytes, key: VerifierKey) -> None:
     """Build the tape under another name, sync it, and give it its name."""
-    unfinished = Path(f"{files.tape}.new")
+    unfinished = temporary(files.tape)
     try:
         for suffix in ("", "-wal", "-shm", "-journal"):
             Path(f"{unfinished}{suffix}").unlink(missing_ok=True)
@@ -351,7 +393,7 @@ def _build(files: Files, first: bytes, key: VerifierKey) -> None:
         sync_directory(files.tape.parent)
         unfinished.rename(files.tape)
         sync_directory(files.tape.parent)
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         raise named(error, files.tape) from error
     except OSError as error:
         raise failed(error, files.tape) from error

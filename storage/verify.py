@@ -8,18 +8,16 @@ structure, not content.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from ..fsm.errors import StatetapeError
-from .connection import named
-from .errors import NoteInvalid, TapeDamaged
+from ..fsm.errors import OperatorError, PeerError
+from .errors import NoteInvalid
 from .merkle import WIDTH, Edge, Node
 from .note import VerifierKey, open_note, parse_checkpoint
 from .reader import Reader
-from .schema import expected_schema
+from .schema import RECORD, expected_schema
 from .survey import Survey, surveys
 
 FINDINGS_MAX = 1000
@@ -43,45 +41,44 @@ def verify(reader: Reader, progress: Progress = lambda _: None) -> list[Finding]
 
     Projections are compared by the engine, which can fold. At most FINDINGS_MAX are listed.
     """
-    findings: list[Finding] = []
-    checks: tuple[Callable[[], Iterator[Finding]], ...] = (
-        lambda: _schema(reader),
-        lambda: _structure(reader),
-        lambda: verify_entries(reader, progress),
-        lambda: _anchor(reader),
+    return list(islice(findings(reader, progress), FINDINGS_MAX))
+
+
+def findings(reader: Reader, progress: Progress = lambda _: None) -> Iterator[Finding]:
+    """Yield what `verify` lists, as it is found."""
+    return listed(
+        _schema(reader), _structure(reader), verify_entries(reader, progress), _anchor(reader)
     )
+
+
+def listed(*checks: Iterator[Finding]) -> Iterator[Finding]:
+    """Yield what each check finds, once; an error that ends a check is a finding too."""
+    found = set()
     for check in checks:
         try:
-            for finding in check():
-                if len(findings) < FINDINGS_MAX and finding not in findings:
-                    findings.append(finding)
-        except TapeDamaged as damage:
-            findings.append(Finding(damage.place, damage.message))
-    return findings
+            for finding in check:
+                if finding not in found:
+                    found.add(finding)
+                    yield finding
+        except (OperatorError, PeerError) as error:
+            yield Finding(error.place, error.message)
 
 
 def _schema(reader: Reader) -> Iterator[Finding]:
     """Tables and triggers are exactly those of this version."""
     expected = expected_schema()
-    found = {}
-    for name, sql in reader.query("SELECT name, sql FROM sqlite_schema"):
-        if sql is not None and not str(name).startswith(("_sqlite_migrations", "idx__sqlite")):
-            found[str(name)] = str(sql)
-    for name in sorted(expected.keys() | found.keys()):
-        if found.get(name) != expected.get(name):
-            why = "is missing" if name not in found else "is not what this version makes"
-            why = "does not belong to a tape" if name not in expected else why
-            yield Finding(f"schema {name}", f"{name} {why}")
+    rows = reader.table("sqlite_schema", "type, name, sql", tuple[str, str, str | None])
+    found = {(name, sql) for kind, name, sql in rows if sql and (kind, name) not in RECORD}
+    for name, _ in sorted(found - expected.items()):
+        why = "is not what this version makes" if name in expected else "does not belong to a tape"
+        yield Finding(f"schema {name}", f"{name} {why}")
+    for name in sorted(expected.keys() - {name for name, _ in found}):
+        yield Finding(f"schema {name}", f"{name} is missing")
 
 
 def _structure(reader: Reader) -> Iterator[Finding]:
     """SQLite's own check of pages, records and indexes."""
-    try:
-        rows = reader.db.execute("PRAGMA integrity_check(100)").fetchall()
-    except sqlite3.Error as error:
-        yield Finding(str(reader.files.tape), named(error, reader.files.tape).message)
-        return
-    for (said,) in rows:
+    for (said,) in reader.query("PRAGMA integrity_check(100)"):
         for line in str(said).splitlines():
             if line != "ok" and not line.startswith("*** in database"):
                 yield Finding("page structure", line)
@@ -92,8 +89,9 @@ def verify_entries(reader: Reader, progress: Progress = lambda _: None) -> Itera
     keys = reader.signers()
     with reader.snapshot():
         size = reader.stored_size()
-        notes = {int(s): str(n) for s, n in reader.query("SELECT size, note FROM checkpoint")}
-        nodes: Nodes = {(lvl, idx): root for lvl, idx, root in reader.query("SELECT * FROM node")}
+        notes = dict(reader.table("checkpoint", "size, note", tuple[int, str]))
+        stored = reader.table("node", "level, idx, root", tuple[int, int, bytes])
+        nodes: Nodes = {(level, idx): root for level, idx, root in stored}
         early = reader.query("SELECT pos FROM entry WHERE pos < 1 ORDER BY pos")
     for (pos,) in early:
         yield Finding(f"entry {pos}", "an entry before the first")
@@ -153,11 +151,7 @@ def _checkpoint(note: str, edge: Edge, keys: list[VerifierKey]) -> Iterator[Find
 
 def _anchor(reader: Reader) -> Iterator[Finding]:
     """The tape extends its anchor, and holds the checkpoint that the anchor is a copy of."""
-    try:
-        anchor = reader.compare_anchor()
-    except StatetapeError as error:
-        yield Finding(error.place, error.message)
-        return
+    anchor = reader.compare_anchor()
     kept = "SELECT 1 FROM checkpoint WHERE size = ?"
-    if anchor is not None and not reader.query(kept, (anchor.size,)):
+    if anchor.size and not reader.query(kept, (anchor.size,)):
         yield Finding(f"checkpoint {anchor.size}", "it is in the anchor, and gone from the tape")

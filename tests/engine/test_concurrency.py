@@ -8,9 +8,10 @@ import threading
 
 import pytest
 from statetape.engine.commands import Create, Send
+from statetape.engine.committer import Job
 from statetape.engine.replay import Replayer
 from statetape.engine.verify import verify
-from statetape.storage.errors import TapePoisoned
+from statetape.storage.errors import OutcomeUnknown, TapePoisoned
 
 from .machines import machine, open_tape
 
@@ -213,5 +214,29 @@ def test_a_bug_in_a_function_spoils_its_batch_and_no_more(tmp_path, monkeypatch)
 
         assert engine.tape.size == size
         assert count(engine) == 0
+        assert engine.send("test.tally/a", "add").seq == 2
+        sound(engine)
+
+
+def test_an_interrupt_of_the_leader_leaves_nobody_waiting(tmp_path, monkeypatch):
+    """Whose batch it was hears that the outcome is unknown; the next command goes through."""
+    with open_tape(tmp_path / "t.db") as engine:
+        engine.create(TALLY, "a")
+        run = engine.ledger.run
+
+        def interrupted(command, now):
+            run(command, now)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(engine.ledger, "run", interrupted)
+        [led, followed] = [Job(Send("test.tally/a", "add")) for _ in range(2)]
+        engine.committer._queue.extend([led, followed])
+        with pytest.raises(KeyboardInterrupt):
+            engine.committer._wait(led)
+        monkeypatch.undo()
+
+        assert followed.done
+        with pytest.raises(OutcomeUnknown):
+            followed.result()
         assert engine.send("test.tally/a", "add").seq == 2
         sound(engine)

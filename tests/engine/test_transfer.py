@@ -99,6 +99,12 @@ def spoil(number, find, put):
     return change
 
 
+def created_twice(lines):
+    """Return the lines with the first instance created once more at the end."""
+    again = lines[2].replace(b'"pos":3', b'"pos":%d' % (len(lines) + 1))
+    return [*lines, again]
+
+
 @pytest.mark.parametrize(
     ("change", "line", "what"),
     [
@@ -108,6 +114,9 @@ def spoil(number, find, put):
         (spoil(4, b'"seq":2', b'"seq":2,"zzz":1'), 4, "not an entry"),
         (spoil(4, b'"event":"add"', b'"event":null'), 4, "canonical|not an entry"),
         (spoil(4, b'"instance":3', b'"instance":77'), 4, "no entry created"),
+        (spoil(4, b'"seq":2', b'"seq":3'), 4, "seq 3, and 2 comes next"),
+        (spoil(3, b'"spec":2', b'"spec":1'), 3, "entry 1 holds no machine"),
+        (created_twice, None, "was created before"),
         (lambda lines: lines[1:], 1, "position 2"),
         (lambda lines: [lines[0], lines[0], *lines[1:]], 2, "position 1"),
         (lambda lines: [*lines[:-1], lines[-1][:-1]], None, "does not end"),

@@ -22,6 +22,8 @@ from .strategies import BIG, PROPERTY, plain_json, words
 
 positions = st.none() | st.integers(0, 2**53 - 1)
 texts = st.none() | words
+KINDS = st.sampled_from(["at", "height"])
+deadlines = st.builds(lambda kind, n: {kind: n}, KINDS, st.integers(0, 99))
 entries = st.builds(
     Entry,
     at=st.integers(-(2**52), 2**52),
@@ -43,7 +45,9 @@ entries = st.builds(
     set=st.none() | st.dictionaries(words, plain_json | st.none(), max_size=3),
     timers=st.none()
     | st.dictionaries(
-        words, st.none() | st.dictionaries(st.sampled_from(["at"]), st.integers(0, 99)), max_size=2
+        words,
+        st.none() | deadlines,
+        max_size=2,
     ),
     to=texts,
 )
@@ -170,6 +174,22 @@ def test_canonical_form_is_taken() -> None:
 def test_bare_integer_beyond_53_bits_is_not_canonical(body: bytes) -> None:
     """Readers of JSON round it: the canonical form has a decimal string."""
     with pytest.raises(EntryInvalid):
+        check_canonical(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"at":1,"height":"high","pos":1}',
+        b'{"at":1,"pos":1,"timers":{"t":{"at":"soon"}}}',
+        b'{"at":1,"pos":1,"timers":{"t":{"at":1,"height":2}}}',
+        b'{"at":1,"pos":1,"timers":{"t":{"after":1}}}',
+        b'{"at":1,"pos":1,"timers":{"t":{}}}',
+    ],
+)
+def test_height_or_deadline_that_is_no_integer_is_not_canonical(body: bytes) -> None:
+    """Whoever folds an entry reads these, whatever its machine says."""
+    with pytest.raises(EntryInvalid, match="no integer"):
         check_canonical(body)
 
 

@@ -145,6 +145,20 @@ def small_tape(path: Path) -> None:
         engine.send("tests.gate/nobody", "visit", {"text": "?"}, key="k5")
 
 
+def minimal_tape(path: Path) -> None:
+    """Make a closed tape that is small enough for every one of its bits to be flipped in turn.
+
+    Three entries, one instance, one checkpoint; and the smallest pages that SQLite has.
+    """
+    with open_engine(path) as engine:
+        engine.create(GATE, "a", {"owner": "me"}, key="k")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("PRAGMA page_size = 512")
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
 DUPLICATES = [
     *(Send(f"tests.gate/{name}", "visit", {"text": "early"}, key="k1") for name in "abc"),
     *(Send(f"tests.gate/{name}", "visit", {"text": "late"}, key="k3") for name in "abc"),
@@ -194,11 +208,16 @@ def served(path: Path) -> dict[str, object]:
 def dumped(path: Path) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table of a tape, by SQLite alone: a cheap comparison of two files."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        connection.text_factory = bytes
-        return {
-            table: connection.execute(f"SELECT * FROM {table}").fetchall()
-            for table in (*schema.EVIDENCE, *schema.PROJECTIONS)
-        }
+        return rows_of(connection)
+
+
+def rows_of(connection: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every table that a connection sees."""
+    connection.text_factory = bytes
+    return {
+        table: connection.execute(f"SELECT * FROM {table}").fetchall()
+        for table in (*schema.EVIDENCE, *schema.PROJECTIONS)
+    }
 
 
 @contextmanager
