@@ -10,7 +10,6 @@ import typer
 from ..fsm.errors import EXIT_DONE, EXIT_FINDING, SpecError
 from .options import JsonOption
 from .output import progress, say, say_json, table
-from .values import takes
 
 if TYPE_CHECKING:
     from ..fsm.machine import Machine
@@ -57,6 +56,7 @@ def show(
 ) -> int:
     """Show a machine: its states, its events and what each takes, its data."""
     from ..engine import catalogue
+    from .values import takes
 
     found = catalogue.find(machine)
     if text:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -211,3 +213,18 @@ def test_no_file_has_control_characters_or_a_path_of_some_machine(path):
 
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", text)
     assert not re.search(r"/(?:home|root|Users)/\w", text)
+
+
+def test_help_imports_nothing_that_costs_time():
+    """`--help` is quick because commands import what they need; see cli/main.py."""
+    script = (
+        "import sys\n"
+        "from statetape.cli.main import register\n"
+        "register()\n"
+        "print(*sorted(name for name in sys.modules if name.startswith('statetape.')))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    loaded = done.stdout.split()
+    assert "statetape.cli.command_instance" in loaded
+    wanted = ("statetape.cli", "statetape.fsm.errors")
+    assert [name for name in loaded if not name.startswith(wanted) and name != "statetape.fsm"] == []
