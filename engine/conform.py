@@ -39,7 +39,7 @@ class Failure:
     def __str__(self) -> str:
         """One line: file, case, step, and what was expected and what was found."""
         where = ", ".join(part for part in (self.case, self.step) if part)
-        return f"{self.file}: {where}: {self.message}"
+        return " ".join(f"{self.file}: {where}: {self.message}".split())
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class CaseResult:
 def read_cases(path: Path) -> list[Any]:
     """Return the cases in a scenario file. Raises ScenarioInvalid."""
     try:
-        cases = json.loads(path.read_text())
+        cases = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ScenarioInvalid(f"cannot read: {error.strerror}", place=str(path)) from None
     except (ValueError, RecursionError) as error:
@@ -84,7 +84,7 @@ def _run_case(file: str, name: str, adapter: Adapter, case: Any) -> Iterator[Fai
             label = f"{name} [{variant}]" if variant else name
             for step, message in _run(steps):
                 yield Failure(file, label, step, message)
-    except (LookupError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, StatetapeError) as error:
         why = f"the case is malformed: {type(error).__name__}: {error}"
         yield Failure(file, name, "", why)
 
@@ -97,11 +97,10 @@ def _run(steps: list[Step]) -> Iterator[tuple[str, str]]:
     ):
         for step in steps:
             try:
-                result = _play(engine, step)
+                messages = step.check(_play(engine, step))
             except StatetapeError as error:
-                yield step.label, f"{error.code}: {error}"
-                continue
-            for message in step.check(result):
+                messages = [f"{error.code}: {error}"]
+            for message in messages:
                 yield step.label, message
         report = Replayer().run(engine.tape.read())
         if report.difference is not None:
@@ -115,11 +114,14 @@ def _play(engine: Engine, step: Step) -> Result:
         if head is None or head < step.height:
             engine.execute(Observe(step.chain, step.height))
     name = f"{step.machine}/{step.key}"
+    event, params = step.event, step.params
+    if event is None and step.existing is not None and engine.world.instance(name) is not None:
+        event, params = step.existing
     command: Create | Send
-    if step.event is None:
-        command = Create(catalogue.machine(step.machine), name, step.params, height=step.height)
+    if event is None:
+        command = Create(catalogue.machine(step.machine), name, params, height=step.height)
     else:
-        command = Send(name, step.event, step.params, height=step.height)
+        command = Send(name, event, params, height=step.height)
     return _result(engine, name, engine.execute(command))
 
 

@@ -26,7 +26,10 @@ class Result:
 
 @dataclass(frozen=True)
 class Step:
-    """One command. `event` None creates the instance; `check` returns what is wrong, in words."""
+    """One command. `event` None creates the instance; `check` returns what is wrong, in words.
+
+    `existing` is the event and parameters to send where the instance to create exists already.
+    """
 
     label: str
     machine: str
@@ -36,6 +39,7 @@ class Step:
     chain: str | None
     height: int | None
     check: Callable[[Result], list[str]]
+    existing: tuple[str, Mapping[str, Any]] | None = None
 
 
 class Adapter(Protocol):

@@ -42,7 +42,11 @@ BUILTIN_ACTORS = frozenset(
         "placeholder",
         "power",
         "reward",
+        "storagemarket",
+        "storageminer",
+        "storagepower",
         "system",
+        "verifiedregistry",
         "verifreg",
     }
 )
@@ -54,12 +58,26 @@ CHAIN_SIGNATURE_TYPES = (SIGNATURE_SECP256K1, SIGNATURE_BLS)
 KEY_PROTOCOLS = (1, 3, 4)
 """Address protocols that name a key: secp256k1, BLS, delegated."""
 
+_RETURNED = {
+    "true": "ok",
+    "false": "rejected",
+    "nothing": "nothing",
+    "undecodable": "undecodable",
+    "no_actor": "no_actor",
+}
+"""What AuthenticateMessage returned, and what that means. Anything else is no boolean."""
+
 Lane = Mapping[str, int]
 
 
 def is_builtin(caller_type: str) -> bool:
     """Whether an actor of this type may call the channel's methods."""
     return caller_type in BUILTIN_ACTORS
+
+
+def has_code(actors: Mapping[str, str] | None, actor_id: str) -> bool:
+    """Whether an ID address has an actor behind it; where nothing is known, it is taken to."""
+    return actors is None or actor_id in actors
 
 
 def resolve(addresses: Mapping[str, str], address: str) -> str:
@@ -117,7 +135,7 @@ def authenticate(
     text: str,
     signer: str,
     addresses: Mapping[str, str],
-    actors: Mapping[str, str],
+    actors: Mapping[str, str] | None,
     exit_code: int | None,
     returned: str | None,
     signed_by: str | None,
@@ -131,17 +149,16 @@ def authenticate(
     if exit_code is not None and exit_code != 0:
         return {"answer": "rejected", "exit": exit_code}
     if returned is not None:
-        answers = {"true": "ok", "false": "rejected"}
-        return {"answer": answers.get(returned, returned), "exit": 16}
+        return {"answer": _RETURNED.get(returned, "undecodable"), "exit": 16}
     if exit_code is not None:
         return {"answer": "ok", "exit": 0}
-    if actors.get(signer, "account") != "account":
+    if actors is not None and actors.get(signer, "account") != "account":
         # Only account actors answer; others fall back to returning nothing.
         return {"answer": "nothing", "exit": 24}
     if signed_by is not None:
         return _verdict(resolve(addresses, signed_by) == signer)
     voucher = _parsed(text)
-    keys = [address for address, actor in addresses.items() if actor == signer and _is_key(address)]
+    keys = [address for address, actor in addresses.items() if actor == signer and is_key(address)]
     if voucher is None or voucher.signature is None or not keys:
         return {"answer": "unknown_key", "exit": 0}
     return _verdict(any(_verifies(voucher, voucher.signature, key) for key in keys))
@@ -158,7 +175,8 @@ def _verdict(good: bool) -> dict[str, Any]:
     return {"answer": "ok", "exit": 0} if good else {"answer": "rejected", "exit": 16}
 
 
-def _is_key(address: str) -> bool:
+def is_key(address: str) -> bool:
+    """Whether an address names a key, so that a signature can be verified with it."""
     return protocol(address) in KEY_PROTOCOLS
 
 
@@ -199,6 +217,7 @@ def blake2b256(data: bytes) -> bytes:
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
+        has_code,
         is_builtin,
         known_addresses,
         resolve,
