@@ -59,6 +59,7 @@ class Committer(Generic[Ask, Answer]):
         self._queue: deque[Job[Ask, Answer]] = deque()
         self.leader = threading.RLock()
         self._wake = threading.Semaphore(0)
+        self._rousing = threading.Lock()
         self._woken = False
         self._worker: threading.Thread | None = None
         self._closing = False
@@ -93,11 +94,20 @@ class Committer(Generic[Ask, Answer]):
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._queue.append(Job(ask, future))
         if not self._woken:
-            self._woken = True
-            if self._worker is None:
-                self._start()
-            self._wake.release()
+            self._rouse()
         return future
+
+    def _rouse(self) -> None:
+        """Make sure that somebody leads for what was queued: the worker, or after `close` we."""
+        with self._rousing:
+            if not self._closing:
+                if not self._woken:
+                    self._woken = True
+                    if self._worker is None:
+                        self._start()
+                    self._wake.release()
+                return
+        self._drain()
 
     def _start(self) -> None:
         self._worker = threading.Thread(target=self._work, name="statetape-commit", daemon=True)
@@ -107,11 +117,14 @@ class Committer(Generic[Ask, Answer]):
         while True:
             self._wake.acquire()
             self._woken = False
-            with self.leader:
-                while self._queue:
-                    self._lead()
+            self._drain()
             if self._closing:
                 return
+
+    def _drain(self) -> None:
+        with self.leader:
+            while self._queue:
+                self._lead()
 
     def _lead(self) -> None:
         """Run one batch of what is queued. Called with the leadership."""
@@ -142,15 +155,15 @@ class Committer(Generic[Ask, Answer]):
                 loop.call_soon_threadsafe(_deliver, jobs)
 
     def close(self) -> None:
-        """Run what is queued, and end the worker."""
-        self._closing = True
-        if self._worker is not None:
+        """Run what is queued, and end the worker. What is asked later runs in its own thread."""
+        with self._rousing:
+            self._closing = True
+            worker, self._worker = self._worker, None
+        if worker is not None:
             self._wake.release()
-            self._worker.join()
-            self._worker = None
-        with self.leader:
-            while self._queue:
-                self._lead()
+            worker.join()
+        self._woken = False
+        self._drain()
 
 
 def _deliver(jobs: Sequence[Job[Ask, Answer]]) -> None:

@@ -240,8 +240,7 @@ class Engine:
 
     def _transact(self, work: Callable[[int], Any]) -> Any:
         """Run `work(now)` and store what it staged. Called with the leadership."""
-        if self._broken is not None:
-            raise self._broken
+        self._usable()
         tape = self.tape
         world = self.world
         staged = self.ledger.staged
@@ -263,6 +262,11 @@ class Engine:
         finally:
             staged.clear()
             tape.give()
+
+    def _usable(self) -> None:
+        """Raise what ended this engine, if something did. Called with the leadership."""
+        if self._broken is not None:
+            raise self._broken.with_traceback(None)
 
     def _project(self) -> None:
         store(self.tape, self.world)
@@ -300,11 +304,13 @@ class Engine:
     def effects(self, consumer: str, limit: int = 1000) -> list[Pending]:
         """Return what a consumer has still to do: about `limit` effects, in order."""
         with self.committer.leader:
+            self._usable()
             return pending(self.tape, self.world, consumer, limit)
 
     def acknowledge(self, consumer: str, pos: int) -> None:
         """Note durably that a consumer has done everything up to position `pos`."""
         with self.committer.leader:
+            self._usable()
             self.tape.take()
             try:
                 acknowledge(self.tape, consumer, pos)
@@ -318,6 +324,7 @@ class Engine:
         engine, and leaves on the tape a prefix of what was adopted.
         """
         with self.committer.leader:
+            self._usable()
             self.tape.take()
             try:
                 self.world.absorb(bodies)
@@ -334,12 +341,14 @@ class Engine:
     def anchor(self) -> Checkpoint | None:
         """Sign and write a checkpoint of everything stored, if there is something new."""
         with self.committer.leader:
+            self._usable()
             self._anchored_at = time.monotonic()
             return self.tape.anchor()
 
     def flush(self) -> None:
         """Bring the projections up to the last entry."""
         with self.committer.leader:
+            self._usable()
             self.tape.take()
             try:
                 self._absorb()
@@ -351,25 +360,28 @@ class Engine:
 
     def abandon(self) -> None:
         """Let go of the tape as a crash would: nothing is flushed, nothing anchored."""
-        self._closed = True
-        self._broken = TapePoisoned("the engine is closed")
-        self.tape.abandon()
+        with self.committer.leader:
+            self._closed = True
+            self._broken = TapePoisoned("the engine is closed")
+            self.tape.abandon()
 
     def close(self) -> None:
         """Finish what is queued, catch up the projections, anchor, and let go of the tape.
 
-        Closing again does nothing. A command sent after closing raises TapePoisoned.
+        Closing again does nothing. A command sent after closing raises TapePoisoned, from
+        whichever thread.
         """
-        if self._closed:
-            return
         self.committer.close()
-        self._closed = True
-        try:
-            if not self.tape.poisoned and self._broken is None:
-                self.flush()
-        finally:
-            self.tape.close()
-            self._broken = TapePoisoned("the engine is closed")
+        with self.committer.leader:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                if not self.tape.poisoned and self._broken is None:
+                    self.flush()
+            finally:
+                self._broken = TapePoisoned("the engine is closed")
+                self.tape.close()
 
 
 def new_tape(

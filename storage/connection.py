@@ -7,6 +7,7 @@ that could silently not take effect are read back.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from urllib.parse import quote
@@ -39,12 +40,36 @@ def connect(path: Path, *, write: bool, synchronous: str = "FULL") -> sqlite3.Co
     if write:  # look first: closing a writer moves a WAL into its file, whoever's it is
         connect(path, write=False).close()
     if not path.is_file():
+        if path.exists():
+            raise NotATape("this is no regular file", place=str(path))
         hint = "create an instance with `statetape new`, or name the tape with --tape"
         raise TapeMissing("there is no tape here", place=str(path), hint=hint)
-    mode = "rw" if write else "ro"
+    try:
+        return _opened(path, "mode=rw" if write else "mode=ro", write, synchronous)
+    except StoreFailed:
+        if write or not _read_only(path):
+            raise
+    if _bytes_in_wal(path):
+        why = "the folder cannot be written, and the tape has a -wal that is not moved into it yet"
+        hint = "copy the tape and its -wal to a folder that can be written, and read it there"
+        raise StoreFailed(why, place=str(path), hint=hint)
+    return _opened(path, "mode=ro&immutable=1", write, synchronous)
+
+
+def _read_only(path: Path) -> bool:
+    """Whether SQLite cannot make the files beside the tape that even a reader needs."""
+    return not os.access(path.absolute().parent, os.W_OK, effective_ids=True)
+
+
+def _bytes_in_wal(path: Path) -> bool:
+    wal = Path(f"{path}-wal")
+    return wal.exists() and wal.stat().st_size > 0
+
+
+def _opened(path: Path, how: str, write: bool, synchronous: str) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(
-            f"file:{quote(str(path.absolute()))}?mode={mode}",
+            f"file:{quote(str(path.absolute()))}?{how}",
             uri=True,
             isolation_level=None,
             timeout=BUSY_TIMEOUT_S,

@@ -24,6 +24,12 @@ class TapeExists(CallerError):
     code = "tape-exists"
 
 
+class FilesOverlap(CallerError):
+    """Two of a tape's files were given the same path."""
+
+    code = "files-overlap"
+
+
 class NotATape(OperatorError):
     """The file is not a tape of statetape; it was not touched."""
 

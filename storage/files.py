@@ -21,7 +21,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import KeyInvalid, NoteInvalid, StoreFailed, StoreFull, TapeBusy
+from .errors import FilesOverlap, KeyInvalid, NoteInvalid, StoreFailed, StoreFull, TapeBusy
 from .note import SignerKey, parse_signer_key
 
 _POLL_S = 0.001
@@ -40,9 +40,24 @@ class Files:
     def of(
         cls, tape: str | Path, anchor: str | Path | None = None, key: str | Path | None = None
     ) -> Files:
-        """Return the files of a tape; key and anchor lie beside it unless said otherwise."""
+        """Return the files of a tape; key and anchor lie beside it unless said otherwise.
+
+        Raises FilesOverlap where one would be written over another.
+        """
         path = Path(tape)
-        return cls(path, Path(anchor or f"{path}.anchor"), Path(key or f"{path}.key"))
+        files = cls(path, Path(anchor or f"{path}.anchor"), Path(key or f"{path}.key"))
+        seen: set[str] = set()
+        for each in files.all():
+            real = os.path.realpath(each)
+            if real in seen:
+                raise FilesOverlap("this is another of the tape's files", place=str(each))
+            seen.add(real)
+        return files
+
+    def all(self) -> list[Path]:
+        """Return every file that belongs to the tape, whether it is there now or not."""
+        written = (self.tape, self.anchor, self.key)
+        return [*written, self.lock, self.wal, Path(f"{self.tape}-shm"), *map(temporary, written)]
 
     @property
     def lock(self) -> Path:

@@ -17,7 +17,7 @@ from .errors import NoteInvalid
 from .merkle import WIDTH, Edge, Node
 from .note import VerifierKey, open_note, parse_checkpoint
 from .reader import Reader
-from .schema import RECORD, expected_schema
+from .schema import RECORD, VERSION, expected_schema
 from .survey import Survey, surveys
 
 FINDINGS_MAX = 1000
@@ -66,6 +66,9 @@ def listed(*checks: Iterator[Finding]) -> Iterator[Finding]:
 
 def _schema(reader: Reader) -> Iterator[Finding]:
     """Tables and triggers are exactly those of this version."""
+    [[version]] = reader.query("PRAGMA user_version")
+    if version != VERSION:
+        yield Finding("header", f"user_version is {version}, and this version writes {VERSION}")
     expected = expected_schema()
     rows = reader.table("sqlite_schema", "type, name, sql", tuple[str, str, str | None])
     found = {(name, sql) for kind, name, sql in rows if sql and (kind, name) not in RECORD}

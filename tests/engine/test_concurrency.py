@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -192,6 +194,93 @@ def test_a_closed_engine_takes_nothing(tmp_path):
 
     with pytest.raises(TapePoisoned):
         engine.send("test.tally/a", "add")
+
+
+CLOSED_BY_ANOTHER = """
+import sys, threading
+from statetape.engine.engine import Engine
+from statetape.storage.errors import TapePoisoned
+
+engine = Engine.open(sys.argv[1])
+begun = threading.Barrier(5)
+acknowledged, refused = [], []
+
+def work():
+    sent = 0
+    while True:
+        try:
+            acknowledged.append(engine.send("test.tally/a", "add").pos)
+        except TapePoisoned as error:
+            refused.append(error)
+            return
+        sent += 1
+        if sent == 20:
+            begun.wait()
+
+threads = [threading.Thread(target=work) for _ in range(4)]
+for thread in threads:
+    thread.start()
+begun.wait()
+engine.close()
+for thread in threads:
+    thread.join()
+print(len(refused), max(acknowledged))
+"""
+
+
+def test_closing_in_the_middle_of_sending_threads(tmp_path):
+    """Each sender is refused by name, what was acknowledged is there, and the tape is sound."""
+    path = tmp_path / "t.db"
+    with open_tape(path) as engine:
+        engine.create(TALLY, "a")
+    for _ in range(5):
+        run = [sys.executable, "-c", CLOSED_BY_ANOTHER, str(path)]
+        done = subprocess.run(run, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        refused, last = map(int, done.stdout.split())
+        assert refused == 4
+        with open_tape(path) as engine:
+            assert engine.tape.size >= last
+            sound(engine)
+
+
+def test_a_loop_is_refused_as_often_as_it_asks_a_closed_engine(tmp_path):
+    """No future is left without an answer, whether the worker ran before or not."""
+
+    async def ask(engine, before):
+        if before:
+            await engine.send_async("test.tally/a", "add")
+        engine.close()
+        sent = [engine.send_async("test.tally/a", "add") for _ in range(3)]
+        answers = await asyncio.wait_for(asyncio.gather(*sent, return_exceptions=True), 30)
+        with pytest.raises(TapePoisoned):
+            await asyncio.wait_for(engine.send_async("test.tally/a", "add"), 30)
+        return answers
+
+    for before in (False, True):
+        engine = open_tape(tmp_path / f"{before}.db")
+        engine.create(TALLY, "a")
+        answers = asyncio.run(ask(engine, before))
+        assert [type(answer) for answer in answers] == [TapePoisoned] * 3
+
+
+@pytest.mark.parametrize("end", ["close", "abandon"])
+def test_an_ended_engine_refuses_everything_by_name(tmp_path, end):
+    """Also what is no command; closing once more does nothing."""
+    engine = open_tape(tmp_path / "t.db")
+    engine.create(TALLY, "a")
+    getattr(engine, end)()
+    for asked in (
+        lambda: engine.send("test.tally/a", "add"),
+        lambda: engine.effects("me"),
+        lambda: engine.acknowledge("me", 1),
+        lambda: engine.adopt([b"{}"]),
+        engine.anchor,
+        engine.flush,
+    ):
+        with pytest.raises(TapePoisoned):
+            asked()
+    engine.close()
 
 
 def test_a_bug_in_a_function_spoils_its_batch_and_no_more(tmp_path, monkeypatch):

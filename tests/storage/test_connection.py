@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
+import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+import tempfile
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,6 +30,7 @@ from statetape.storage.errors import (
 from statetape.storage.files import Files
 from statetape.storage.reader import Reader
 from statetape.storage.schema import APPLICATION_ID, VERSION
+from statetape.storage.verify import verify
 
 from .tapes import FIRST, append, new_tape, open_tape, small_tape, vandal
 
@@ -165,12 +169,12 @@ def test_a_directory_is_not_taken_for_a_tape(tmp_path):
     """It is refused when reading, and when writing it is no place for a new tape."""
     path = tmp_path / "t.db"
     path.mkdir()
-    with pytest.raises(TapeMissing):
-        Reader.open(Files.of(path))
-    with pytest.raises(TapeMissing):
-        Engine.open(path)
+    for opening in (lambda: Reader.open(Files.of(path)), lambda: Engine.open(path)):
+        with pytest.raises(NotATape) as failed:
+            opening()
+        assert failed.value.place == str(path)
 
-    assert not list(path.iterdir())
+    assert list(tmp_path.rglob("*")) == [path]
 
 
 def test_a_folder_that_is_not_there_is_an_error_of_the_disk(tmp_path):
@@ -285,3 +289,53 @@ def test_opening_gives_everything_back_when_it_fails(tmp_path, opened, damage):
         assert descriptors() == before
     finally:
         gc.enable()
+
+
+NOBODY = 65534
+
+
+@contextmanager
+def without_write_access(folder):
+    """Make a folder read-only; for root, who may write all the same, as another user."""
+    folder.chmod(0o555)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.chmod(0o755)
+
+
+@pytest.fixture
+def public():
+    """A folder that everybody can reach: pytest's own are its user's alone."""
+    folder = Path(tempfile.mkdtemp(prefix="statetape-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_tape_in_a_read_only_folder_can_be_read(public):
+    """As a backup is; writing to it is refused by name."""
+    small_tape(public / "t.db")
+    with without_write_access(public):
+        with Reader.open(Files.of(public / "t.db")) as reader:
+            assert verify(reader) == []
+        with pytest.raises(StoreFailed):
+            Engine.open(public / "t.db")
+
+
+def test_a_read_only_folder_with_an_unmoved_wal_is_refused(public):
+    """Reading past what stands in the WAL would show an older tape than there is."""
+    tape = new_tape(public / "t.db")
+    append(tape, b"two")
+    shutil.copy(public / "t.db", public / "copy.db")
+    shutil.copy(public / "t.db-wal", public / "copy.db-wal")
+    tape.close()
+    with without_write_access(public), pytest.raises(StoreFailed, match="-wal") as failed:
+        Reader.open(Files.of(public / "copy.db"))
+
+    assert "copy" in failed.value.hint

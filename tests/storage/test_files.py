@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 from statetape.engine.commands import Send
-from statetape.storage.errors import StoreFailed, TapeBusy
+from statetape.storage.errors import FilesOverlap, StoreFailed, TapeBusy
 from statetape.storage.files import Files, Lock, read_small, replace
 from statetape.storage.reader import Reader
 
@@ -185,3 +185,28 @@ def test_a_power_cut_leaves_the_old_content_or_the_new(tmp_path):
 def test_a_file_that_is_simply_overwritten_is_not_safe(tmp_path):
     """Negative control."""
     assert unexplained(NAIVELY, tmp_path, seeded("replace"))
+
+
+@pytest.mark.parametrize(
+    ("anchor", "key"),
+    [
+        ("t.db", None),
+        (None, "t.db"),
+        ("other", "other"),
+        ("./t.db", None),
+        ("link", None),
+        ("t.db.lock", None),
+        ("t.db-wal", None),
+        ("t.db.new", None),
+        (None, "t.db.anchor.new"),
+    ],
+)
+def test_files_that_would_overwrite_each_other_are_refused(tmp_path, monkeypatch, anchor, key):
+    """Before anything is made; and apart they are taken."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to("t.db")
+    with pytest.raises(FilesOverlap):
+        open_engine("t.db", anchor=anchor, key=key)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]
+    open_engine("t.db", anchor="a", key="k").close()

@@ -105,6 +105,15 @@ def test_changed_evidence_is_named(path, what):
     assert [one for one in found if re.match(place, one)], found
 
 
+def test_a_changed_version_is_named(path):
+    """An older number would let an older program write; `total_changes` does not count it."""
+    small_tape(path)
+    with vandal(path) as db:
+        db.execute("PRAGMA user_version = 0")
+
+    assert places(path) == ["header"]
+
+
 @pytest.mark.parametrize(
     ("sql", "place"),
     [
