@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..fsm.errors import EXIT_DONE, EXIT_FINDING
+from .looking import looking
 from .options import (
     DEFAULT_TAPE,
     AnchorOption,
@@ -131,9 +132,11 @@ def _known_name(engine: Any, instance: str) -> str:
     """Return the full name; a full name of no instance is sent as it is, and so recorded."""
     from ..engine.inspect import Inspector
 
-    if "/" in instance:
+    if engine.world.instance(instance) is not None:
         return instance
     with Inspector(engine.tape) as inspector:
+        if "/" in instance and not inspector.named(instance):
+            return instance
         return inspector.find(instance)
 
 
@@ -257,13 +260,14 @@ def list_instances(
     state: Annotated[str | None, typer.Option("--state", help="Only in this state.")] = None,
     at: PointOption = None,
     tape: TapeOption = DEFAULT_TAPE,
+    anchor: AnchorOption = None,
     json: JsonOption = False,
 ) -> int:
     """List the instances on the tape, now or --at a point."""
-    from ..engine.inspect import Inspector, parse_point
+    from ..engine.inspect import parse_point
 
     point = parse_point(at) if at is not None else None
-    with Inspector.open(tape) as inspector:
+    with looking(tape, anchor) as inspector:
         found = [
             one
             for one in (inspector.fold_at(point) if point else inspector.instances())
@@ -295,13 +299,14 @@ def show(
     instance: InstanceArgument,
     at: PointOption = None,
     tape: TapeOption = DEFAULT_TAPE,
+    anchor: AnchorOption = None,
     json: JsonOption = False,
 ) -> int:
     """Show an instance: state, data, timers, and what it accepts. Now, or --at a point."""
-    from ..engine.inspect import Inspector, parse_point
+    from ..engine.inspect import parse_point
 
     point = parse_point(at) if at is not None else None
-    with Inspector.open(tape) as inspector:
+    with looking(tape, anchor) as inspector:
         seen = inspector.show(inspector.find(instance), point)
     if json:
         say_json(seen.json())
@@ -338,19 +343,15 @@ def _when(kind: str, deadline: int) -> str:
 def history(
     instance: InstanceArgument,
     tape: TapeOption = DEFAULT_TAPE,
+    anchor: AnchorOption = None,
     json: JsonOption = False,
 ) -> int:
     """Show every entry of an instance: what was asked, when, and what was decided."""
-    from ..engine.commands import InstanceUnknown
-    from ..engine.inspect import Inspector, entry_json
+    from ..engine.inspect import entry_json
 
-    with Inspector.open(tape) as inspector:
-        try:
-            name = inspector.find(instance)
-        except InstanceUnknown:
-            if "/" not in instance:
-                raise
-            name = instance
+    with looking(tape, anchor) as inspector:
+        refused = "/" in instance and not inspector.named(instance)
+        name = instance if refused else inspector.find(instance)
         entries = inspector.history(name)
         found = inspector.world.instance(name)
         machine = found.machine if found else None
@@ -371,11 +372,13 @@ def entry_lines(entry: Entry, machine: Machine | None = None) -> list[str]:
     height = f"  height {entry.height}" if entry.height is not None else ""
     who = f"  by {entry.by}" if entry.by else ""
     what = f"timer {entry.timer}: {entry.event}" if entry.timer else str(entry.event)
+    if entry.tape is not None:
+        what = " ".join(filter(None, (entry.tape, entry.chain, entry.machine)))
     if entry.offer is not None:
         what = f"{what} (parked at {entry.offer}, offered again)"
     moved = f"  {entry.from_ or ''} → {entry.to}" if entry.to else ""
-    outcome = entry.outcome or "accepted"
-    lines = [f"{entry.pos:>8}  {show_time(entry.at)}{height}  {what}  {outcome}{moved}{who}"]
+    outcome = "" if entry.tape else f"  {entry.outcome or 'accepted'}"
+    lines = [f"{entry.pos:>8}  {show_time(entry.at)}{height}  {what}{outcome}{moved}{who}"]
     said = []
     if entry.params:
         event = machine and (
@@ -413,15 +416,16 @@ def _short(value: Any) -> str:
 def explain(
     instance: InstanceArgument,
     tape: TapeOption = DEFAULT_TAPE,
+    anchor: AnchorOption = None,
     json: JsonOption = False,
 ) -> int:
     """Say why an instance is where it is: what led there, what was refused since, what waits.
 
     For each refusal: what had to hold, and what was seen instead.
     """
-    from ..engine.inspect import Inspector, entry_json
+    from ..engine.inspect import entry_json
 
-    with Inspector.open(tape) as inspector:
+    with looking(tape, anchor) as inspector:
         found = inspector.explain(inspector.find(instance))
     seen = found.seen
     if json:

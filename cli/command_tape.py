@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,8 +9,11 @@ import typer
 
 from ..fsm.errors import EXIT_DONE, EXIT_FINDING, CallerError
 from .command_instance import entry_lines
+from .looking import looking, reading
 from .options import DEFAULT_TAPE, AnchorOption, JsonOption, KeyFileOption, TapeOption
-from .output import progress, say, say_json, warn
+from .output import OutputFailed, progress, say, say_json, warn
+from .streams import binary_output
+from .whole_file import refuse_own, whole_file
 
 if TYPE_CHECKING:
     from ..engine.recover import Recovery
@@ -75,16 +76,16 @@ def replay(
         str | None, typer.Argument(help="Only this instance. [default: the whole tape]")
     ] = None,
     tape: TapeOption = DEFAULT_TAPE,
+    anchor: AnchorOption = None,
     json: JsonOption = False,
 ) -> int:
     """Decide every entry again from its recorded inputs and compare every byte.
 
     Exits with 1 at the first entry that does not follow, and shows both sides.
     """
-    from ..engine.inspect import Inspector
     from ..engine.replay import Replayer
 
-    with Inspector.open(tape) as inspector:
+    with looking(tape, anchor) as inspector:
         if instance is None:
             size = inspector.reader.stored_size()
             with progress("replaying", size) as report:
@@ -233,17 +234,29 @@ def export_history(
         Path | None, typer.Argument(help="Where to write. [default: standard output]")
     ] = None,
     tape: TapeOption = DEFAULT_TAPE,
+    anchor: AnchorOption = None,
+    key_file: KeyFileOption = None,
 ) -> int:
-    """Write every entry's exact bytes, one per line: JSON for any tool, and for `import`."""
+    """Write every entry's exact bytes, one per line: JSON for any tool, and for `import`.
+
+    A FILE that is there is replaced once the last entry is written and synced, not before.
+    """
     from ..engine.transfer import export_events
     from ..storage.files import Files
-    from ..storage.reader import Reader
 
-    with Reader.open(Files.of(tape)) as reader:
+    if file is not None:
+        refuse_own(file, Files.of(tape, anchor, key_file))
+    with reading(tape, anchor) as reader:
         size = reader.stored_size()
-        target = nullcontext(sys.stdout.buffer) if file is None else file.open("wb")
-        with target as out, progress("exporting", size) as report:
-            count = export_events(reader, out, report)
+        try:
+            target = binary_output() if file is None else whole_file(file)
+            with target as out, progress("exporting", size) as report:
+                count = export_events(reader, out, report)
+        except BrokenPipeError:  # whoever read it has read enough
+            return EXIT_DONE
+        except OSError as error:
+            place = "standard output" if file is None else str(file)
+            raise OutputFailed(f"cannot be written: {error.strerror}", place=place) from None
     if file is not None:
         warn(f"{count} entries written to {file}")
     return EXIT_DONE

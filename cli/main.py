@@ -1,8 +1,8 @@
 """The `statetape` command: its sub-commands, and how it ends.
 
 Exit codes: 0 done; 1 a finding (damage, mismatch, failed conformance, a refused command); 2 usage;
-74 input/output; 75 try again; 70 a bug. Modules that cost time to import are imported by the
-command that needs them, so that `--help` is quick.
+74 input/output; 75 try again; 70 a bug. A closed pipe changes none of them. Modules that cost time
+to import are imported by the command that needs them, so that `--help` is quick.
 """
 
 from __future__ import annotations
@@ -10,13 +10,21 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+import re
 import sys
 import traceback
+from pathlib import Path
+from typing import Any
 
 import typer
 
-from ..fsm.errors import EXIT_BUG, EXIT_DONE, StatetapeError
-from .output import complain, warn
+from ..fsm.errors import EXIT_DONE, EXIT_IO, StatetapeError
+from .output import ArgumentInvalid, Bug, OutputFailed, UsageInvalid, complain, warn
+from .streams import install
+
+EXIT_INTERRUPTED = 130
+RECORDING = ("new", "send", "head", "recover", "import", "demo")
+"""Commands that leave something on a tape, whatever becomes of their output."""
 
 app = typer.Typer(
     name="statetape",
@@ -44,32 +52,83 @@ def register() -> typer.Typer:
 
 def run() -> None:
     """Run the command line and exit."""
-    as_json = "--json" in sys.argv
-    try:
-        command = typer.main.get_command(register())
-        code = command.main(standalone_mode=False, prog_name="statetape")
-        sys.stdout.flush()
-        status = code if isinstance(code, int) else EXIT_DONE
-    except StatetapeError as error:
+    output = install()
+    words = sys.argv[1:]
+    as_json = "--json" in (words[: words.index("--")] if "--" in words else words)
+    status, error = _ended(words, as_json=as_json)
+    if error is not None:
         complain(error, as_json=as_json)
-        status = error.exit_status
+    sys.stdout.flush()
+    if output.failure is not None:
+        if error is not None and as_json:
+            complain(error, as_json=False)
+        done = error is None and words[:1] and words[0] in RECORDING
+        hint = "only the output failed: the command was done, and what it recorded is durable"
+        why = f"cannot be written: {output.failure.strerror}"
+        told = OutputFailed(why, place="standard output", hint=hint if done else "")
+        complain(told, as_json=False)
+        status = EXIT_IO
+    sys.exit(status)
+
+
+def _ended(words: list[str], *, as_json: bool) -> tuple[int, StatetapeError | None]:
+    """Run a command; returns its exit code, and the error that is still to be told."""
+    try:
+        _check_text(words)
+        # Not `command.main`: it ends with 1 wherever a pipe was closed.
+        with typer.main.get_command(register()).make_context("statetape", words) as context:
+            code = context.command.invoke(context)
+    except StatetapeError as error:
+        return error.exit_status, error
     except (typer.Abort, KeyboardInterrupt):
         warn("stopped")
-        status = 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = EXIT_DONE
+        return EXIT_INTERRUPTED, None
     except Exception as error:
         if hasattr(error, "exit_code"):
-            # The parser's own: a usage error shows itself, an exit is silent.
-            getattr(error, "show", lambda: None)()
-            sys.exit(error.exit_code)
-        if os.environ.get("STATETAPE_DEBUG"):
-            traceback.print_exc()
-        warn(f"a bug in statetape: {type(error).__name__}: {error}")
-        warn("  hint: run again with STATETAPE_DEBUG=1 and report what it prints")
-        status = EXIT_BUG
-    sys.exit(status)
+            return _parsed(error, as_json=as_json)
+        told = _unforeseen(error)
+        return told.exit_status, told
+    return (code if isinstance(code, int) else EXIT_DONE), None
+
+
+def _check_text(words: list[str]) -> None:
+    """Raise ArgumentInvalid for what is not text in the encoding that arguments have here."""
+    given = {f"argument {number}": word for number, word in enumerate(words, 1)}
+    given |= {name: os.environ[name] for name in os.environ if name.startswith("STATETAPE_")}
+    for place, text in given.items():
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            why = f"{os.fsencode(text)!r} is not text in {sys.getfilesystemencoding()}"
+            raise ArgumentInvalid(why, place=place)
+
+
+def _parsed(error: Any, *, as_json: bool) -> tuple[int, StatetapeError | None]:
+    """Return how the parser's own exceptions end: a usage error shows itself, an exit is silent."""
+    if not hasattr(error, "format_message"):
+        return error.exit_code, None
+    hint = ""
+    if re.match("-[^-]", getattr(error, "option_name", "")):
+        hint = "options begin with --; what merely begins with - goes after a lone --"
+    if as_json:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "statetape"
+        hint = hint or f"`{path} --help` says what it takes"
+        return error.exit_code, UsageInvalid(error.format_message(), hint=hint)
+    error.show()
+    if hint:
+        warn(f"  hint: {hint}")
+    return error.exit_code, None
+
+
+def _unforeseen(error: Exception) -> StatetapeError:
+    """Name what no command has named: the operating system's failures, and bugs."""
+    if os.environ.get("STATETAPE_DEBUG"):
+        traceback.print_exc()
+    if isinstance(error, OSError):
+        from ..storage.files import failed
+
+        return failed(error, Path(error.filename or "statetape"))
+    hint = "run again with STATETAPE_DEBUG=1 and report what it prints"
+    return Bug(f"a bug in statetape: {type(error).__name__}: {error}", hint=hint)
 
 
 if __name__ == "__main__":

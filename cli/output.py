@@ -9,9 +9,34 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ..fsm.errors import StatetapeError
+from ..fsm.errors import EXIT_BUG, CallerError, OperatorError, StatetapeError
 
 PROGRESS_AFTER_S = 1.0
+
+
+class OutputFailed(OperatorError):
+    """The output could not be written whole. What the command recorded, it recorded."""
+
+    code = "output-failed"
+
+
+class UsageInvalid(CallerError):
+    """The command line names no command, or a wrong option, or lacks an argument."""
+
+    code = "usage"
+
+
+class ArgumentInvalid(CallerError):
+    """An argument, or a setting in the environment, is not text."""
+
+    code = "argument-invalid"
+
+
+class Bug(StatetapeError):
+    """Something that nobody foresaw."""
+
+    code = "bug"
+    exit_status = EXIT_BUG
 
 
 def say(text: str = "") -> None:
@@ -20,8 +45,9 @@ def say(text: str = "") -> None:
 
 
 def say_json(value: Any) -> None:
-    """Print a JSON document on one line."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    """Print a JSON document on one line; beyond UTF-8, with JSON's own escapes."""
+    escaped = sys.stdout.encoding.lower() != "utf-8"
+    sys.stdout.write(json.dumps(value, ensure_ascii=escaped, default=str) + "\n")
 
 
 def warn(text: str) -> None:

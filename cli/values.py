@@ -56,6 +56,8 @@ def _value(of: Type, text: str, place: str) -> Any:
         return of.parse(text, place)
     try:
         given = json.loads(text)
+    except RecursionError:
+        raise ParameterInvalid("nested too deeply", place=place) from None
     except ValueError:
         if isinstance(_inner(of), Anything):
             given = text

@@ -1,14 +1,14 @@
 """Look at a tape: its instances now or at an earlier point, their history, and why they stand.
 
 Reading only: no timer fires and no projection is written, so an auditor can look at a tape that
-somebody else is writing.
+somebody else is writing. A tape that its anchor contradicts is refused, as it is for writing.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -24,7 +24,7 @@ from ..fsm.machine import Event, Machine
 from ..fsm.moments import parse_time
 from ..fsm.types import Json
 from ..storage import projection
-from ..storage.errors import TapeDamaged
+from ..storage.errors import AnchorMissing, TapeDamaged
 from ..storage.files import Files
 from ..storage.reader import Reader
 from .commands import InstanceUnknown
@@ -117,6 +117,22 @@ class Seen:
         }
 
 
+def open_reader(path: str | Path, anchor: str | Path | None = None) -> Reader:
+    """Return a reader of the tape at `path`, which extends its anchor, or has none any more.
+
+    Compared before anything else is read: an anchor that is written meanwhile signs what is there.
+    Raises TapeRolledBack, TapeForked, AnchorInvalid, TapeDamaged, and what opening raises.
+    """
+    reader = Reader.open(Files.of(path, anchor))
+    try:
+        with suppress(AnchorMissing):
+            reader.compare_anchor()
+    except BaseException:
+        reader.close()
+        raise
+    return reader
+
+
 class Inspector:
     """A tape opened for looking: it stays as it was then, whatever others append meanwhile.
 
@@ -134,9 +150,12 @@ class Inspector:
             self._held = held.pop_all()
 
     @classmethod
-    def open(cls, path: str | Path) -> Self:
-        """Open the tape at `path` for reading."""
-        return cls(Reader.open(Files.of(path)), owned=True)
+    def open(cls, path: str | Path, *, anchor: str | Path | None = None) -> Self:
+        """Open the tape at `path` for reading; `anchor` says where that lies (default: beside it).
+
+        Raises what `open_reader` raises.
+        """
+        return cls(open_reader(path, anchor), owned=True)
 
     def __enter__(self) -> Self:
         return self
@@ -151,15 +170,20 @@ class Inspector:
 
         Raises InstanceUnknown, naming what comes near.
         """
-        if self.world.instance(name) is not None:
-            return name
+        named = self.named(name)
+        if len(named) == 1:
+            return named[0]
         known = [folded.name for folded in self.instances()]
-        by_key = [one for one in known if one.partition("/")[2] == name]
-        if len(by_key) == 1:
-            return by_key[0]
-        near = by_key or difflib.get_close_matches(name, known, 3)
+        near = named or difflib.get_close_matches(name, known, 3)
         hint = f"did you mean {', '.join(near)}?" if near else "`statetape list` shows them all"
         raise InstanceUnknown(f"no instance {name!r} on this tape", hint=hint)
+
+    def named(self, name: str) -> list[str]:
+        """Return the full names that `name` may mean: itself, or all that have it as their key."""
+        if self.world.instance(name) is not None:
+            return [name]
+        known = [folded.name for folded in self.instances()]
+        return [one for one in known if one.partition("/")[2] == name]
 
     def instances(self) -> list[Folded]:
         """Return every instance as it is now, by position."""
