@@ -25,12 +25,7 @@ class FileOfTape(CallerError):
 
 def refuse_own(path: Path, files: Files) -> None:
     """Raise FileOfTape where `path`, by whatever name or link, is one of the tape's own files."""
-    from ..storage.files import temporary
-
-    beside = [Path(f"{files.tape}{suffix}") for suffix in ("-shm", "-journal")]
-    own = [files.tape, files.wal, files.lock, files.anchor, files.key, *beside]
-    own += [temporary(files.anchor), temporary(files.key)]
-    for one in own:
+    for one in files.all():
         if _same(path, one):
             what = "the tape itself" if one == files.tape else "one of the tape's own files"
             why = f"this is {what}; nothing was written"

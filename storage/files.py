@@ -57,7 +57,8 @@ class Files:
     def all(self) -> list[Path]:
         """Return every file that belongs to the tape, whether it is there now or not."""
         written = (self.tape, self.anchor, self.key)
-        return [*written, self.lock, self.wal, Path(f"{self.tape}-shm"), *map(temporary, written)]
+        sqlite = [Path(f"{self.tape}-{suffix}") for suffix in ("wal", "shm", "journal")]
+        return [*written, self.lock, *sqlite, *map(temporary, written)]
 
     @property
     def lock(self) -> Path:
