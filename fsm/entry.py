@@ -5,12 +5,16 @@ no floats, integers beyond 53 bits as decimal strings, at most ENTRY_BYTES_MAX. 
 nothing is left out; an entry without `outcome` was accepted. `tape` marks an entry about the tape
 itself (its opening, a machine's text, an observed height); every other entry is a command to an
 instance. docs/reference/entry.md describes each member (a test compares).
+
+`decode` checks the members' types, `check_canonical` also what is inside them: whatever reads an
+entry from elsewhere may rely on both. Whether an entry can follow those before it is for whoever
+has those: see engine/transfer.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -53,7 +57,7 @@ class Entry(
     chain: str | None = None
     create: str | None = None
     digest: str | None = None
-    effects: list[Json] | None = None
+    effects: list[dict[str, Json]] | None = None
     event: str | None = None
     format: str | None = None
     from_: str | None = None
@@ -66,9 +70,9 @@ class Entry(
     offer: int | None = None
     origin: str | None = None
     outcome: str | None = None
-    params: Json = None
+    params: dict[str, Json] | None = None
     pos: int = 0
-    reason: Json = None
+    reason: dict[str, Json] | None = None
     recorded: int | None = None
     seq: int | None = None
     set: dict[str, Json] | None = None
@@ -86,9 +90,41 @@ class Entry(
         return self.at if self.recorded is None else self.recorded
 
 
+class _Reason(msgspec.Struct, forbid_unknown_fields=True):
+    """A refusal. What is not said is absent, never null."""
+
+    kind: str
+    accepted_in: list[str] | msgspec.UnsetType = msgspec.UNSET
+    accepts: list[str] | msgspec.UnsetType = msgspec.UNSET
+    code: int | str | msgspec.UnsetType = msgspec.UNSET
+    detail: str | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    needs: list[str] | msgspec.UnsetType = msgspec.UNSET
+    parked: int | msgspec.UnsetType = msgspec.UNSET
+    reason: str | msgspec.UnsetType = msgspec.UNSET
+    saw: dict[str, Json] | msgspec.UnsetType = msgspec.UNSET
+    state: str | msgspec.UnsetType = msgspec.UNSET
+    that: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Effect(msgspec.Struct):
+    """Something to do; its other members are the machine's."""
+
+    do: str
+
+
+class _Shape(msgspec.Struct):
+    """What is inside the members that hold more than a word or a number."""
+
+    effects: list[_Effect] | None = None
+    outcome: Literal["rejected", "deferred", "ignored"] | None = None
+    reason: _Reason | None = None
+
+
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 _DECODER = msgspec.json.Decoder(Entry)
 _ANY = msgspec.json.Decoder()
+_SHAPE = msgspec.json.Decoder(_Shape)
 
 
 def encode(entry: Entry) -> bytes:
@@ -120,6 +156,10 @@ def check_canonical(body: bytes, place: str = "") -> Entry:
     if _has_inexact(_ANY.decode(body)):
         why = "a number that readers of JSON may round: write a decimal string"
         raise EntryInvalid(why, place=place)
+    try:
+        _SHAPE.decode(body)
+    except msgspec.DecodeError as error:
+        raise EntryInvalid(f"not an entry: {error}", place=place) from None
     if not all(exact_int(number) is not None for number in _numbers(entry)):
         raise EntryInvalid("a height or a deadline is no integer", place=place)
     if _ENCODER.encode(entry) != body:

@@ -24,22 +24,40 @@ positions = st.none() | st.integers(0, 2**53 - 1)
 texts = st.none() | words
 KINDS = st.sampled_from(["at", "height"])
 deadlines = st.builds(lambda kind, n: {kind: n}, KINDS, st.integers(0, 99))
+objects = st.dictionaries(words, plain_json, max_size=3)
+effects = st.fixed_dictionaries({"do": words}, optional={"to": plain_json, "value": plain_json})
+reasons = st.fixed_dictionaries(
+    {"kind": words},
+    optional={
+        "accepted_in": st.lists(words, max_size=2),
+        "accepts": st.lists(words, max_size=2),
+        "code": st.integers(0, 99) | st.just(str(BIG)),
+        "detail": words,
+        "name": words,
+        "needs": st.lists(words, max_size=2),
+        "parked": st.integers(0, 9),
+        "reason": words,
+        "saw": objects,
+        "state": words,
+        "that": words,
+    },
+)
 entries = st.builds(
     Entry,
     at=st.integers(-(2**52), 2**52),
     by=texts,
     cause=positions,
     create=texts,
-    effects=st.none() | st.lists(plain_json, max_size=2),
+    effects=st.none() | st.lists(effects, max_size=2),
     event=texts,
     from_=texts,
     height=st.none() | st.integers(0, 2**53 - 1) | st.just(str(2**60)),
     instance=positions,
     key=texts,
-    outcome=texts,
-    params=st.none() | plain_json,
+    outcome=st.sampled_from([None, "rejected", "deferred", "ignored"]),
+    params=st.none() | objects,
     pos=st.integers(1, 2**53 - 1),
-    reason=st.none() | plain_json,
+    reason=st.none() | reasons,
     recorded=positions,
     seq=positions,
     set=st.none() | st.dictionaries(words, plain_json | st.none(), max_size=3),
@@ -110,16 +128,16 @@ CANONICAL = b'{"at":1,"event":"e","params":{"a":1,"b":[true,null,"\xc3\xa9"]},"p
         b'{"at":1,"by":null,"pos":1}',
         b'{"at":1,"pos":0}',
         b'{"at":1.0,"pos":1}',
-        b'{"at":1,"params":1.5,"pos":1}',
-        b'{"at":1,"params":1.0,"pos":1}',
-        b'{"at":1,"params":1e3,"pos":1}',
-        b'{"at":1,"params":-0,"pos":1}',
-        b'{"at":1,"params":-0.0,"pos":1}',
+        b'{"at":1,"params":{"n":1.5},"pos":1}',
+        b'{"at":1,"params":{"n":1.0},"pos":1}',
+        b'{"at":1,"params":{"n":1e3},"pos":1}',
+        b'{"at":1,"params":{"n":-0},"pos":1}',
+        b'{"at":1,"params":{"n":-0.0},"pos":1}',
         b'{"at":1,"params":{"a":[{"b":0.5}]},"pos":1}',
-        b'{"at":1,"params":01,"pos":1}',
-        b'{"at":1,"params":1e400,"pos":1}',
-        b'{"at":1,"params":NaN,"pos":1}',
-        b'{"at":1,"params":Infinity,"pos":1}',
+        b'{"at":1,"params":{"n":01},"pos":1}',
+        b'{"at":1,"params":{"n":1e400},"pos":1}',
+        b'{"at":1,"params":{"n":NaN},"pos":1}',
+        b'{"at":1,"params":{"n":Infinity},"pos":1}',
         b'{"at":1,"event":"\\u0065","pos":1}',
         b'{"at":1,"event":"\\/","pos":1}',
         b'{"at":1,"event":"\\ud800","pos":1}',
@@ -166,8 +184,8 @@ def test_canonical_form_is_taken() -> None:
     [
         b'{"at":1,"params":{"n":9007199254740992},"pos":1}',
         b'{"at":1,"params":{"n":-9007199254740992},"pos":1}',
-        b'{"at":1,"params":[1180591620717411303425],"pos":1}',
-        b'{"at":1,"pos":1,"reason":{"code":1180591620717411303425}}',
+        b'{"at":1,"params":{"of":[1180591620717411303425]},"pos":1}',
+        b'{"at":1,"pos":1,"reason":{"code":1180591620717411303425,"kind":"x"}}',
         b'{"at":1,"pos":1,"set":{"n":9007199254740992}}',
     ],
 )
@@ -193,18 +211,72 @@ def test_height_or_deadline_that_is_no_integer_is_not_canonical(body: bytes) -> 
         check_canonical(body)
 
 
+@pytest.mark.parametrize(
+    ("member", "where"),
+    [
+        (b'"params":[]', "params"),
+        (b'"params":7', "params"),
+        (b'"reason":5', "reason"),
+        (b'"reason":[]', "reason"),
+        (b'"reason":{}', "kind"),
+        (b'"reason":{"kind":7}', "kind"),
+        (b'"reason":{"kind":"x","saw":[1]}', "saw"),
+        (b'"reason":{"kind":"x","saw":null}', "saw"),
+        (b'"reason":{"kind":"x","that":{}}', "that"),
+        (b'"reason":{"kind":"x","needs":"y"}', "needs"),
+        (b'"reason":{"kind":"x","needs":[1]}', "needs"),
+        (b'"reason":{"accepts":[null],"kind":"x"}', "accepts"),
+        (b'"reason":{"accepted_in":7,"kind":"x"}', "accepted_in"),
+        (b'"reason":{"code":[],"kind":"x"}', "code"),
+        (b'"reason":{"colour":"red","kind":"x"}', "colour"),
+        (b'"effects":{}', "effects"),
+        (b'"effects":[1]', "effects"),
+        (b'"effects":[{}]', "do"),
+        (b'"effects":[{"do":1}]', "do"),
+        (b'"set":[]', "set"),
+        (b'"timers":{"t":5}', "timers"),
+        (b'"outcome":"accepted"', "outcome"),
+        (b'"outcome":"banana"', "outcome"),
+    ],
+)
+def test_shape_of_what_an_entry_holds_is_checked(member: bytes, where: str) -> None:
+    """Whoever shows an entry, offers it again or hands its effects over relies on it."""
+    names = sorted([b'"at":1', b'"pos":1', member])
+
+    with pytest.raises(EntryInvalid, match=where):
+        check_canonical(b"{" + b",".join(names) + b"}", "line 3")
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        b'"params":{"n":[null]}',
+        b'"reason":{"accepts":["a"],"code":"99","kind":"x","saw":{"n":1},"that":"n > 1"}',
+        b'"effects":[{"do":"send","to":null,"value":[1]}]',
+        b'"outcome":"deferred"',
+        b'"timers":{"t":null,"u":{"at":5}}',
+    ],
+)
+def test_shapes_that_entries_have_are_canonical(member: bytes) -> None:
+    """Negative control: what decisions record is taken."""
+    names = sorted([b'"at":1', b'"pos":1', member])
+
+    assert check_canonical(b"{" + b",".join(names) + b"}").pos == 1
+
+
 def test_integers_of_53_bits_are_canonical() -> None:
     """Negative control: the last ones that every reader reads exactly."""
-    body = b'{"at":1,"params":[9007199254740991,-9007199254740991],"pos":1}'
+    body = b'{"at":1,"params":{"of":[9007199254740991,-9007199254740991]},"pos":1}'
 
-    assert check_canonical(body).params == [2**53 - 1, 1 - 2**53]
+    assert check_canonical(body).params == {"of": [2**53 - 1, 1 - 2**53]}
 
 
 @pytest.mark.parametrize("member", ["params", "reason", "set", "effects"])
 def test_big_integer_as_a_string_survives_an_entry(member: str) -> None:
     """2^70+1 through bytes and back, in every member that holds values."""
     value: Any = {"n": str(BIG), "of": [str(-(2**70))]}
-    value = [value] if member == "effects" else value
+    value = {"kind": "x", "saw": value} if member == "reason" else value
+    value = [{"do": "x", **value}] if member == "effects" else value
 
     entry = check_canonical(encode(Entry(at=1, pos=1, **{member: value})))
 
@@ -229,7 +301,7 @@ def test_entry_has_at_most_65535_bytes() -> None:
 @pytest.mark.parametrize("depth", [100, 500, 900, 960, 980, 1000, 5_000, 30_000])
 def test_deep_entry_is_refused_or_taken_but_never_a_crash(depth: int) -> None:
     """Whatever the JSON library can hold: an entry or EntryInvalid."""
-    body = b'{"at":1,"params":' + b"[" * depth + b"]" * depth + b',"pos":1}'
+    body = b'{"at":1,"params":{"a":' + b"[" * depth + b"]" * depth + b'},"pos":1}'
     try:
         found = check_canonical(body)
     except EntryInvalid:
@@ -242,7 +314,7 @@ def test_deep_entry_is_refused_or_taken_but_never_a_crash(depth: int) -> None:
 def test_integer_too_long_for_python_is_refused(digits: int) -> None:
     """A number of thousands of digits is no entry, in any member."""
     number = b"1" * digits
-    for body in (b'{"at":' + number + b"}", b'{"at":1,"params":' + number + b',"pos":1}'):
+    for body in (b'{"at":' + number + b"}", b'{"at":1,"params":{"n":' + number + b'},"pos":1}'):
         with pytest.raises(EntryInvalid):
             check_canonical(body)
 
