@@ -114,8 +114,11 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
         return "accepted" in (self.outcome, self.first)
 
 
-def check_options(command: Send | Create) -> None:
-    """Raise ValueInvalid where an option of a command is not of its type."""
+def check_options(command: Send | Create, size: int) -> None:
+    """Raise ValueInvalid where an option of a command is not of its type.
+
+    `size`: how many entries the tape has; a cause is one of them.
+    """
     if command.by is not None:
         TEXT.coerce(command.by, "by")
     if command.at is not None:
@@ -124,6 +127,9 @@ def check_options(command: Send | Create) -> None:
         BUILTIN["epoch"].coerce(command.height, "height")
     if command.cause is not None and (type(command.cause) is not int or command.cause < 1):
         raise ValueInvalid("a cause is the position of an entry", place="cause")
+    if command.cause is not None and command.cause > size:
+        why = f"there is no entry {command.cause}: the tape ends at {size}"
+        raise ValueInvalid(why, place="cause")
     if command.key is not None:
         TEXT.coerce(command.key, "key")
         if not 0 < len(command.key) <= KEY_CHARS_MAX or not command.key.isprintable():

@@ -24,6 +24,7 @@ from ..fsm.errors import CallerError
 from ..fsm.fold import Folded
 from ..fsm.machine import Event, Machine
 from ..fsm.types import Json, ValueInvalid, as_json, json_int
+from ..storage.errors import TapeDamaged
 from .commands import (
     DUPLICATE,
     Command,
@@ -37,7 +38,7 @@ from .commands import (
     check_options,
 )
 from .deadlines import WALL, Item
-from .world import Instance, World
+from .world import RESTORE, Instance, World
 
 _NO_OPTIONS = (None, None, None, None, None)
 
@@ -107,7 +108,7 @@ class Ledger:
         by, cause = command.by, command.cause
         options = (at, height, key, by, cause)
         if options != _NO_OPTIONS:
-            check_options(command)
+            check_options(command, self.world.size)
         instance = self.world.instance(command.instance)
         if instance is None:
             return self._unknown(command, now)
@@ -151,7 +152,7 @@ class Ledger:
     def _create(self, command: Create, now: int) -> Receipt:
         machine = command.machine
         name = command.instance
-        check_options(command)
+        check_options(command, self.world.size)
         check_name(name)
         if command.key is not None:
             creation = {machine.create.name: machine.create}
@@ -213,17 +214,7 @@ class Ledger:
         known = self.world.specs.get(machine.digest)
         if known is not None:
             return known
-        entry = Entry(
-            at=now,
-            chain=machine.chain,
-            digest=machine.digest,
-            functions=machine.functions_digest or None,
-            machine=machine.name,
-            tape=SPEC,
-            text=machine.text,
-            version=machine.version,
-        )
-        pos = self._stage(entry, 0)
+        pos = self._stage(machine_entry(machine, now), 0)
         self.world.add_machine(pos, machine)
         return pos
 
@@ -307,9 +298,13 @@ class Ledger:
         """Fire one timer of the instance at `pos`: its event, as a command of nobody."""
         instance = self.world.instance_at(pos)
         if instance is None:
-            raise LookupError(f"a timer of no instance at {pos}")
+            why = f"timer {name!r} is armed, and no entry created instance {pos}"
+            raise TapeDamaged(why, place=f"entry {pos}", hint=RESTORE)
         timers = instance.machine.states[instance.state].timers
-        event = next(timer.event for timer in timers if timer.name == name)
+        event = next((timer.event for timer in timers if timer.name == name), None)
+        if event is None:
+            why = f"timer {name!r} is armed, and {instance.state!r} of {instance.name} has no such"
+            raise TapeDamaged(why, place=f"entry {instance.timers[name][2]}", hint=RESTORE)
         moment = self._moment(instance, now, self.world.height(instance.machine.chain))
         entry = Entry(at=now, event=event, instance=pos, timer=name)
         self._follow(instance, entry, {}, moment, now)
@@ -430,6 +425,20 @@ class Ledger:
         """Return an entry that is stored or only staged."""
         index = pos - (self.world.size - len(self.staged)) - 1
         return self.staged[index] if index >= 0 else self.world.source.body(pos)
+
+
+def machine_entry(machine: Machine, now: int) -> Entry:
+    """Return the entry that puts a machine's text on the tape; its position is still open."""
+    return Entry(
+        at=now,
+        chain=machine.chain,
+        digest=machine.digest,
+        functions=machine.functions_digest or None,
+        machine=machine.name,
+        tape=SPEC,
+        text=machine.text,
+        version=machine.version,
+    )
 
 
 def stored(event: Event | None, params: Mapping[str, Any]) -> Json:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
 from ..fsm.compiler import load
@@ -13,12 +15,31 @@ from ..storage.projection import InstanceRow, Projection
 from ..storage.reader import Reader
 from ..storage.tape import Tape
 from . import catalogue
-from .world import World, key_scope, spec_row, text
+from .ledger import machine_entry
+from .world import World, check_format, key_scope, spec_row, text
 
 
 def machine_of(entry: Entry) -> Machine:
     """Return the machine whose text an entry of the tape holds."""
     return load(entry.text or "", f"entry {entry.pos}", catalogue.library)
+
+
+def spec_entry(entry: Entry, machine: Machine) -> Entry:
+    """Return what a `spec` entry has to say whose text is that of `machine`.
+
+    Where it names functions that this version has otherwise, the digest covers those: text and
+    digest prove each other all the same.
+    """
+    theirs = entry.functions
+    if theirs and machine.functions_digest not in ("", theirs):
+        machine = load(
+            machine.text,
+            f"entry {entry.pos}",
+            lambda module: replace(catalogue.library(module), digest=theirs),
+        )
+    told = machine_entry(machine, entry.at)
+    told.pos = entry.pos
+    return told
 
 
 class Projected:
@@ -83,6 +104,8 @@ def open_world(reader: Reader) -> World:
     """Return the world of a tape: its projections, and what they lack folded in."""
     world = World(Projected(reader), machine_of)
     world.size = projection.projected(reader)
+    if world.size:
+        check_format(decode(next(reader.bodies([1])), "entry 1"))
     world.window_base = world.size + 1
     for chain, (height, pos) in projection.heads(reader).items():
         entry = _entry(reader, pos, "head")

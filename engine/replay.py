@@ -11,13 +11,16 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from ..fsm.entry import HEAD, OPENED, REORG, SPEC, Entry, decode, encode
+import msgspec
+
+from ..fsm.entry import FORMAT, HEAD, OPENED, REORG, SPEC, Entry, decode, encode
 from ..fsm.errors import StatetapeError
 from ..fsm.machine import Machine
+from ..fsm.types import exact_int
 from .commands import Create, Observe, Send
 from .ledger import Ledger
-from .loading import machine_of
-from .world import Nothing, World
+from .loading import machine_of, spec_entry
+from .world import Nothing, World, check_format, key_scope
 
 PROGRESS_EVERY = 1000
 
@@ -68,6 +71,8 @@ class Replayer:
             decided, why = self._next(entry)
             report.entries += 1
             if decided != body:
+                if decided is not None:
+                    why = f"{why}; they differ in {', '.join(differing(entry, decode(decided)))}"
                 report.difference = Difference(entry.pos, body, decided, why)
                 return report
             if report.entries % PROGRESS_EVERY == 0:
@@ -97,7 +102,11 @@ class Replayer:
         world = self.world
         now = entry.happened
         at = entry.at if entry.recorded is not None else None
-        height = None if entry.height is None else int(entry.height)
+        height = exact_int(entry.height)
+        if height is None and entry.height is not None:
+            raise _Impossible(f"{entry.height!r} is no height")
+        if entry.key is not None:
+            self._fresh(entry)
         if self.alone:
             world.size = entry.pos - 1
         if entry.tape is not None:
@@ -108,6 +117,8 @@ class Replayer:
             raise _Impossible("nothing led to this offer of a parked command")
         elif entry.create is not None:
             if entry.spec is not None:
+                if entry.spec not in world.machines:
+                    raise _Impossible(f"entry {entry.spec} holds no machine")
                 machine = world.machine(entry.spec)
                 world.specs[machine.digest] = entry.spec
             else:
@@ -118,6 +129,12 @@ class Replayer:
             name = entry.name or self._owner(entry).name
             options = (entry.key, entry.by, entry.cause, at, height)
             self.ledger.run(Send(name, entry.event or "", entry.params or {}, *options), now)
+
+    def _fresh(self, entry: Entry) -> None:
+        """A key takes effect once: a command that repeats it is answered, not recorded."""
+        taken = self.world.key_position(*key_scope(entry))
+        if taken is not None:
+            raise _Impossible(f"its key {entry.key!r} was taken at position {taken}")
 
     def _owner(self, entry: Entry):  # type: ignore[no-untyped-def] # noqa: ANN202
         owner = self.world.instance_at(entry.instance or 0)
@@ -131,15 +148,19 @@ class Replayer:
             self.ledger.run(command, now)
         elif entry.tape == SPEC:
             machine = self.world.machine_of(entry)
-            if machine.digest != entry.digest:
+            told = spec_entry(entry, machine)
+            if told.digest != machine.digest:
                 self.report.notes.append(
                     f"entry {entry.pos}: {entry.machine} was recorded with other functions than "
                     "this version has; every outcome is compared all the same"
                 )
-            self.ledger.staged.append(encode(entry))
+            told.pos = self.world.size + 1
+            self.ledger.staged.append(encode(told))
             self.world.add_machine(self.world.grow(0), machine)
         elif entry.tape == OPENED and self.world.size == entry.pos - 1 == 0:
-            self.ledger.staged.append(encode(entry))
+            check_format(entry)
+            told = Entry(at=now, format=FORMAT, origin=entry.origin, pos=1, tape=OPENED)
+            self.ledger.staged.append(encode(told))
             self.world.grow(0)
         else:
             raise _Impossible(f"a tape has no {entry.tape!r} entry here")
@@ -158,3 +179,10 @@ class Replayer:
         if armed is None or armed[1] > (now if armed[0] == "at" else self.world.height(chain) or 0):
             raise _Impossible(f"timer {entry.timer!r} was not due")
         self.ledger.fire(owner.pos, entry.timer or "", now)
+
+
+def differing(one: Entry, other: Entry) -> list[str]:
+    """Return the names of the members that differ, in their order; of equal entries, `form`."""
+    fields = msgspec.structs.fields(Entry)
+    names = [f.encode_name for f in fields if getattr(one, f.name) != getattr(other, f.name)]
+    return names or ["form"]

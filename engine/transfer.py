@@ -2,8 +2,8 @@
 
 An export is the entries' exact bytes, a line each. Importing appends them to a tape that holds a
 prefix of the same history (or none), so running an import twice adds nothing, and exporting again
-gives the same bytes. A line that is not canonical, or a history that parts from the tape's own, is
-refused with its line before anything of it is stored.
+gives the same bytes. A line that is not canonical or cannot follow those before it, or a history
+that parts from the tape's own, is refused with its line before anything of it is stored.
 """
 
 from __future__ import annotations
@@ -13,16 +13,44 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from ..fsm.entry import ENTRY_BYTES_MAX, OPENED, Entry, EntryInvalid, check_canonical
-from ..storage.errors import TapeForked, TapeMissing
+from ..fsm.composite import BUILTIN, Map, Optional
+from ..fsm.entry import (
+    ENTRY_BYTES_MAX,
+    FORMAT,
+    HEAD,
+    OPENED,
+    REORG,
+    SPEC,
+    Entry,
+    EntryInvalid,
+    check_canonical,
+)
+from ..fsm.errors import StatetapeError
+from ..fsm.fold import Folded, fold
+from ..fsm.machine import Field, Machine
+from ..fsm.types import Json, exact_int
+from ..storage.errors import NoteInvalid, TapeForked, TapeMissing, TapeTooNew
 from ..storage.files import Files
+from ..storage.merkle import EMPTY_ROOT
+from ..storage.note import (
+    Checkpoint,
+    SignerKey,
+    open_note,
+    parse_checkpoint,
+    parse_signer_key,
+    parse_verifier_key,
+    sign_note,
+)
 from ..storage.reader import Reader
 from ..storage.tape import Tape
+from .commands import Observe, Send, check_head, check_name, check_options
 from .engine import Engine
-from .loading import machine_of
-from .world import Nothing, World
+from .loading import machine_of, spec_entry
+from .replay import differing
+from .world import check_format, key_scope
 
 BATCH = 1000
+ORIGIN_CHARS_MAX = 200
 
 Progress = Callable[[int], None]
 
@@ -87,35 +115,155 @@ def import_events(
 
 def _check(path: Path) -> int:
     """Check a whole file, also that each entry fits those before it; returns its entries."""
-    world = World(Nothing(), machine_of)
-    seqs: dict[int, int] = {}
-    names: set[str] = set()
+    history = _History()
     for place, body, entry in read_lines(path):
         try:
-            world.absorb([body])
-            _follows(entry, world, seqs, names)
-        except EntryInvalid as error:
-            raise EntryInvalid(error.message, place=place) from None
-        world.window.clear()
-    if world.size == 0:
+            history.take(body, entry)
+        except TapeTooNew as error:
+            raise TapeTooNew(error.message, place=place, hint=error.hint) from None
+        except StatetapeError as error:
+            why = error.message if isinstance(error, EntryInvalid) else str(error)
+            raise EntryInvalid(why, place=place) from None
+    if history.size == 0:
         raise EntryInvalid("the file holds no entry", place=str(path))
-    return world.size
+    return history.size
 
 
-def _follows(entry: Entry, world: World, seqs: dict[int, int], names: set[str]) -> None:
-    """Raise EntryInvalid where an entry cannot follow; whether it was decided so, replay says."""
-    owner = entry.instance
-    if owner is None and entry.create and entry.outcome is None:
-        owner = entry.pos
-        if entry.spec not in world.chains:
-            raise EntryInvalid(f"entry {entry.spec} holds no machine")
-        if entry.create in names:
-            raise EntryInvalid(f"{entry.create} was created before")
-        names.add(entry.create)
-    if owner is not None:
-        comes = seqs[owner] = seqs.get(owner, 0) + 1
-        if entry.seq != comes:
-            raise EntryInvalid(f"seq {entry.seq}, and {comes} comes next")
+class _History:
+    """What a history has so far, as far as the next entry can contradict it.
+
+    Whatever works on a tape relies on what is checked here: machines that load, instances whose
+    state, data and timers are those of their machine, keys that were taken once. Whether entries
+    were decided so, replay says.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.machines: dict[int, Machine] = {}
+        self.digests: set[str | None] = set()
+        self.instances: dict[int, Folded] = {}
+        self.names: set[str] = set()
+        self.keys: dict[tuple[int, str], int] = {}
+
+    def take(self, body: bytes, entry: Entry) -> None:
+        """Take the next entry. Raises StatetapeError where it cannot follow."""
+        height = exact_int(entry.height)
+        options = (entry.key, entry.by, entry.cause, entry.at, height)
+        check_options(Send("", "", {}, *options), self.size)
+        if entry.recorded is not None:
+            BUILTIN["time"].coerce(entry.recorded, "recorded")
+        if entry.tape is not None:
+            told = self._about_tape(entry, height)
+            if told != entry:
+                names = ", ".join(differing(entry, told))
+                raise EntryInvalid(f"{names}: not what an entry {entry.tape!r} says here")
+        else:
+            self._about_instance(body, entry)
+        self.size = entry.pos
+
+    def _about_tape(self, entry: Entry, height: int | None) -> Entry:
+        """Return all that an entry about the tape itself may say."""
+        if entry.tape == OPENED:
+            check_format(entry)
+            _check_origin(entry.origin or "")
+            return Entry(at=entry.at, format=FORMAT, origin=entry.origin, pos=1, tape=OPENED)
+        if entry.tape == SPEC:
+            if entry.digest in self.digests:
+                raise EntryInvalid("this machine's text is on the tape already")
+            machine = machine_of(entry)
+            self.machines[entry.pos] = machine
+            self.digests.add(entry.digest)
+            return spec_entry(entry, machine)
+        if entry.tape not in (HEAD, REORG):
+            raise EntryInvalid(f"a tape has no {entry.tape!r} entry")
+        check_head(Observe(entry.chain or "", -1 if height is None else height))
+        return Entry(
+            at=entry.at,
+            by=entry.by,
+            cause=entry.cause if entry.tape == REORG else None,
+            chain=entry.chain,
+            height=entry.height,
+            pos=entry.pos,
+            recorded=entry.recorded,
+            tape=entry.tape,
+        )
+
+    def _about_instance(self, body: bytes, entry: Entry) -> None:
+        owner = entry.instance
+        if owner is not None and owner not in self.instances:
+            raise EntryInvalid(f"no entry created instance {owner}")
+        named = entry.create or entry.name
+        if owner is None and not named:
+            raise EntryInvalid("it belongs to no instance, and names none")
+        if named:
+            check_name(named)
+        if owner is None and entry.create and entry.outcome is None:
+            owner = entry.pos
+            if entry.spec not in self.machines:
+                raise EntryInvalid(f"entry {entry.spec} holds no machine")
+            if entry.create in self.names:
+                raise EntryInvalid(f"{entry.create} was created before")
+            self.names.add(entry.create)
+        if entry.key is not None:
+            taken = self.keys.setdefault(key_scope(entry), entry.pos)
+            if taken != entry.pos:
+                raise EntryInvalid(f"key {entry.key!r} was taken at position {taken}")
+        if owner is not None:
+            comes = 1 if owner == entry.pos else self.instances[owner].seq + 1
+            if entry.seq != comes:
+                raise EntryInvalid(f"seq {entry.seq}, and {comes} comes next")
+            fold([body], self.instances)
+            instance = self.instances[owner]
+            _fits(entry, instance, self.machines[instance.spec])
+
+
+def _check_origin(origin: str) -> None:
+    """Raise EntryInvalid unless checkpoints under this name can be signed, kept and read back."""
+    signer = SignerKey(origin, bytes(32))
+    checkpoint = Checkpoint(origin, 0, EMPTY_ROOT)
+    try:
+        kept = parse_signer_key(signer.text), parse_verifier_key(signer.verifier.text)
+        note = sign_note(checkpoint.text, signer).encode()
+        signed = parse_checkpoint(open_note(note, [signer.verifier]))
+    except NoteInvalid as error:
+        raise EntryInvalid(f"origin {origin[:80]!r} names no tape: {error.message}") from None
+    sound = kept == (signer, signer.verifier) and signed == checkpoint
+    if not sound or len(origin) > ORIGIN_CHARS_MAX:
+        raise EntryInvalid(f"origin {origin[:80]!r} names no tape")
+
+
+def _fits(entry: Entry, instance: Folded, machine: Machine) -> None:
+    """Raise StatetapeError where an instance, after its entry, is none of its machine's."""
+    state = machine.states.get(instance.state)
+    if state is None:
+        raise EntryInvalid(f"{machine.name} has no state {instance.state!r}")
+    created = entry.pos == instance.pos
+    changed = entry.set or {}
+    for name in [*changed, *(machine.fields if created else ())]:
+        field = machine.fields.get(name)
+        if field is None:
+            raise EntryInvalid(f"{machine.name} has no field {name!r}")
+        _fits_type(field, instance.data.get(name), changed.get(name))
+    declared = {timer.name: timer for timer in state.timers}
+    for name, (kind, deadline, _) in instance.timers.items():
+        timer = declared.get(name)
+        if timer is None or kind != ("height" if timer.kind == "height" else "at"):
+            why = f"timer {name!r} is armed `{kind}`, and state {state.name} has no such timer"
+            raise EntryInvalid(why)
+        timer.point.coerce(deadline, name)
+
+
+def _fits_type(field: Field, value: Json, patch: Json) -> None:
+    """Raise StatetapeError unless a field's value is in its type's form; of a map, what changed."""
+    of = field.type
+    if isinstance(of, Optional):
+        if value is None:
+            return
+        of = of.of
+    if isinstance(of, Map) and isinstance(value, dict) and isinstance(patch, dict):
+        value = {key: value[key] for key in patch if key in value}
+    if of.to_json(of.coerce(value, field.name)) != value:
+        raise EntryInvalid(f"{field.name} is not in the form of {of.name}")
 
 
 def _append(engine: Engine, lines: Iterator[tuple[str, bytes, Entry]], progress: Progress) -> int:

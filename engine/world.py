@@ -10,21 +10,28 @@ changed since the last flush is known (`dirty`, `window`), so that the projectio
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import msgspec
 
 from ..fsm import fold
-from ..fsm.entry import HEAD, SPEC, Entry, EntryInvalid, decode
+from ..fsm.entry import FORMAT, HEAD, OPENED, SPEC, Entry, EntryInvalid, decode
 from ..fsm.errors import SpecError
 from ..fsm.fold import Armed, Folded, Parked
 from ..fsm.machine import Machine
+from ..storage.errors import TapeDamaged, TapeTooNew
 from ..storage.projection import Spec
 from .deadlines import WALL, Deadlines
 
 CACHE_MAX = 100_000
 """Clean instances kept in memory; beyond it they are read again when needed."""
+
+RESTORE = "restore the tape from a backup; `statetape verify` lists all damage"
+_NO_DATA = (AttributeError, LookupError, TypeError, ValueError)
+"""What typing data raises that no machine froze."""
+_FORMAT = re.compile(r"statetape/[1-9][0-9]{0,9}\Z")
 
 
 class Source(Protocol):
@@ -150,7 +157,16 @@ class World:
         return found
 
     def _enter(self, folded: Folded) -> Instance:
-        instance = Instance(folded, self.machine(folded.spec))
+        machine = self.machine(folded.spec)
+        place = f"entry {folded.last}"
+        try:
+            instance = Instance(folded, machine)
+        except _NO_DATA:
+            why = f"the data of {folded.name} is not that of {machine.name}"
+            raise TapeDamaged(why, place=place, hint=RESTORE) from None
+        if folded.state not in machine.states:
+            why = f"{folded.name} is in {folded.state!r}, and {machine.name} has no such state"
+            raise TapeDamaged(why, place=place, hint=RESTORE)
         self.names[instance.name] = instance
         self.positions[instance.pos] = instance
         if self._tail.pop(folded.pos, None) is not None:
@@ -324,7 +340,9 @@ class World:
             self.deadlines.arm(clock, name, folded.pos, armed)
 
     def _absorb_tape(self, entry: Entry) -> None:
-        if entry.tape == HEAD:
+        if entry.tape == OPENED:
+            check_format(entry)
+        elif entry.tape == HEAD:
             self.heads[entry.chain or ""] = (int(entry.height or 0), entry.pos)
         elif entry.tape == SPEC:
             self.specs[entry.digest or ""] = entry.pos
@@ -348,6 +366,18 @@ class World:
         if len(self.positions) > CACHE_MAX:
             self.names.clear()
             self.positions.clear()
+
+
+def check_format(first: Entry) -> None:
+    """Raise TapeTooNew for a tape that a later version began, EntryInvalid for none of ours."""
+    if first.tape == OPENED and first.format == FORMAT:
+        return
+    place = f"entry {first.pos}"
+    if first.tape == OPENED and _FORMAT.match(first.format or ""):
+        why = f"the tape's format is {first.format}, and this version reads {FORMAT}"
+        raise TapeTooNew(why, place=place, hint="use the newer statetape")
+    why = f"a tape begins with an `opened` entry of format {FORMAT}, not {first.format!r}"
+    raise EntryInvalid(why, place=place)
 
 
 def spec_row(entry: Entry) -> Spec:
