@@ -40,8 +40,6 @@ from .commands import (
 from .deadlines import WALL, Item
 from .world import RESTORE, Instance, World
 
-_NO_OPTIONS = (None, None, None, None, None)
-
 
 class Ledger:
     """Stages the entries of commands; see the module's theory of operation."""
@@ -106,8 +104,8 @@ class Ledger:
     def _send(self, command: Send, now: int) -> Receipt:
         at, height, key = command.at, command.height, command.key
         by, cause = command.by, command.cause
-        options = (at, height, key, by, cause)
-        if options != _NO_OPTIONS:
+        plain = at is None and height is None and key is None and by is None and cause is None
+        if not plain:
             check_options(command, self.world.size)
         instance = self.world.instance(command.instance)
         if instance is None:

@@ -32,7 +32,7 @@ import msgspec
 
 from .errors import CallerError, StatetapeError, Unavailable
 from .expression import Expression
-from .machine import REQUIRED, Assignment, Effect, Event, Machine, Rejection, Row
+from .machine import REQUIRED, Assignment, Effect, Event, Machine, Rejection, Row, State
 from .types import Json, ValueInvalid, alike, as_json, json_int, quoted
 
 ACCEPTED = "accepted"
@@ -55,28 +55,18 @@ UNDECIDED = (HeightUnknown, Unavailable)
 EVALUATION_ERRORS = (ArithmeticError, LookupError, TypeError, ValueError, StatetapeError)
 
 
-class Moment:
-    """When and where a decision happens: its only inputs besides state and parameters."""
+class Moment(msgspec.Struct, frozen=True, gc=False):
+    """When and where a decision happens: its only inputs besides state and parameters.
 
-    __slots__ = ("chain", "follows", "given_height", "key", "now", "state")
+    `follows`: the event is a timer's, or a parked one offered again, not a new command.
+    """
 
-    def __init__(
-        self,
-        now: int,
-        height: int | None,
-        key: str,
-        state: str,
-        chain: str | None,
-        *,
-        follows: bool = False,
-    ) -> None:
-        """`follows`: the event is a timer's, or a parked one offered again, not a new command."""
-        self.now = now
-        self.given_height = height
-        self.key = key
-        self.state = state
-        self.chain = chain
-        self.follows = follows
+    now: int
+    given_height: int | None
+    key: str
+    state: str
+    chain: str | None
+    follows: bool = False
 
     @property
     def height(self) -> int:
@@ -135,7 +125,7 @@ def decide(
     if refusal is not None:
         return Decision(REJECTED, stored, reason=refusal)
     try:
-        row = _choose(rows, data, typed, moment)
+        row = rows[0] if rows[0].when is None else _choose(rows, data, typed, moment)
         if row is None:
             return _no_row(machine, event, state, stored, rows)
         changed = _assign((event.assignments, row.assignments), data, typed, moment)
@@ -304,7 +294,7 @@ def _conclude(
             if target.entry:
                 effects = effects + _effects((target.entry,), after, typed, moment)
             if target.timers or timers:
-                changes = _enter(machine, entered, after, timers, moment, firing)
+                changes = _enter(target, after, timers, moment, firing)
         patch = _patch(machine, data, changed) if changed else None
     except EVALUATION_ERRORS as error:
         return _failed(machine, stored, error)
@@ -322,21 +312,20 @@ def _patch(machine: Machine, data: dict[str, Any], changed: dict[str, Any]) -> J
 
 
 def _enter(
-    machine: Machine,
-    state: str,
+    state: State,
     data: dict[str, Any],
     timers: Mapping[str, Any],
     moment: Moment,
     firing: str | None,
 ) -> dict[str, Deadline | None]:
-    """Return the timers that entering `state` arms, moves or cancels.
+    """Return the timers that entering a state arms, moves or cancels.
 
     What a timer or a re-offered command arms is due in the next instant at the earliest: so no
     machine can go on for ever within one moment.
     """
     changes: dict[str, Deadline | None] = {}
     wanted: set[str] = set()
-    for timer in machine.states[state].timers:
+    for timer in state.timers:
         if timer.when is not None and not timer.when.call(data, {}, moment):
             continue
         value = timer.value.call(data, {}, moment)

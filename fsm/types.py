@@ -207,7 +207,7 @@ class Amount(Type):
         return self.name
 
     def coerce(self, value: object, place: str) -> int:
-        number = exact_int(value)
+        number = value if type(value) is int else exact_int(value)
         if number is None:
             raise self.refuse(value, place, "an amount is a whole number of the smallest unit")
         if number.bit_length() > INT_BITS_MAX:
