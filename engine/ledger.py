@@ -400,7 +400,7 @@ class Ledger:
 
     def _arm(self, instance: Instance, decision: Decision, fired: str | None, pos: int) -> None:
         """Let the instance's timers follow a decision."""
-        timers = dict(instance.timers)
+        timers = instance.timers.copy()
         if fired is not None:
             timers.pop(fired, None)
         for name, deadline in (decision.timers or {}).items():

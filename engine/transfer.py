@@ -247,7 +247,7 @@ def _fits(entry: Entry, instance: Folded, machine: Machine) -> None:
     declared = {timer.name: timer for timer in state.timers}
     for name, (kind, deadline, _) in instance.timers.items():
         timer = declared.get(name)
-        if timer is None or kind != ("height" if timer.kind == "height" else "at"):
+        if timer is None or kind != timer.clock:
             why = f"timer {name!r} is armed `{kind}`, and state {state.name} has no such timer"
             raise EntryInvalid(why)
         timer.point.coerce(deadline, name)

@@ -468,7 +468,8 @@ class _Compiler:
         point = self.types["epoch" if kind == "at_height" else "time"]
         wanted = self.types["int"] if kind == "after" else point
         value = self._expression(source, (*path, kind), self.scope, wanted)
-        return Timer(name, part.event, kind.removeprefix("at_"), point, value, when)
+        clock = "height" if kind == "at_height" else "at"
+        return Timer(name, part.event, kind.removeprefix("at_"), clock, point, value, when)
 
     def _timer_events(self, events: Mapping[str, Event]) -> None:
         for name, part in self.spec.states.items():

@@ -324,21 +324,22 @@ def _enter(
     machine can go on for ever within one moment.
     """
     changes: dict[str, Deadline | None] = {}
-    wanted: set[str] = set()
+    wanted: list[str] = []
     for timer in state.timers:
         if timer.when is not None and not timer.when.call(data, {}, moment):
             continue
+        name = timer.name
         value = timer.value.call(data, {}, moment)
-        kind = "height" if timer.kind == "height" else "at"
+        clock = timer.clock
         if timer.kind == "after":
             value = moment.now + max(value, 1)
         if moment.follows:
-            value = max(value, (moment.height if kind == "height" else moment.now) + 1)
-        deadline = (kind, timer.point.coerce(value, timer.name))
-        wanted.add(timer.name)
-        armed = timers.get(timer.name)
-        if armed is None or timer.name == firing or armed[:2] != deadline:
-            changes[timer.name] = deadline
+            value = max(value, (moment.height if clock == "height" else moment.now) + 1)
+        value = timer.point.coerce(value, name)
+        wanted.append(name)
+        armed = timers.get(name)
+        if armed is None or name == firing or armed[1] != value or armed[0] != clock:
+            changes[name] = (clock, value)
     for name in timers:
         if name not in wanted and name != firing:
             changes[name] = None

@@ -124,12 +124,13 @@ class Event:
 class Timer:
     """A deadline of a state. `kind` is `after` (microseconds), `at` (time) or `height`.
 
-    `point` is the type of the deadline itself: a time or a height.
+    `clock` is what it is measured by, `at` or `height`, and `point` the type of its deadline.
     """
 
     name: str
     event: str
     kind: str
+    clock: str
     point: Type
     value: Expression
     when: Expression | None
