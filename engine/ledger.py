@@ -24,7 +24,7 @@ from ..fsm.errors import CallerError
 from ..fsm.fold import Folded
 from ..fsm.machine import Event, Machine
 from ..fsm.types import Json, ValueInvalid, as_json, json_int
-from ..storage.errors import TapeDamaged
+from ..storage.errors import RESTORE, TapeDamaged
 from .commands import (
     DUPLICATE,
     Command,
@@ -38,7 +38,7 @@ from .commands import (
     check_options,
 )
 from .deadlines import WALL, Item
-from .world import RESTORE, Instance, World
+from .world import Instance, World
 
 
 class Ledger:

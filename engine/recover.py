@@ -15,7 +15,7 @@ from pathlib import Path
 from ..fsm.entry import Entry, decode
 from ..fsm.errors import SpecError
 from ..storage import projection
-from ..storage.errors import TapeDamaged
+from ..storage.errors import RESTORE, TapeDamaged
 from ..storage.files import Files
 from ..storage.tape import Tape
 from ..storage.verify import verify_entries
@@ -69,8 +69,7 @@ def recover(
     ) as engine:
         tape = engine.tape
         for finding in verify_entries(tape, progress):
-            hint = "restore the tape from a backup; `statetape verify` lists all damage"
-            raise TapeDamaged(finding.message, place=finding.place, hint=hint)
+            raise TapeDamaged(finding.message, place=finding.place, hint=RESTORE)
         found.entries = tape.size
         found.anchored = tape.anchored_size or None
         found.projected = projection.projected(tape)

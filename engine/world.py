@@ -21,14 +21,13 @@ from ..fsm.entry import FORMAT, HEAD, OPENED, SPEC, Entry, EntryInvalid, decode
 from ..fsm.errors import SpecError
 from ..fsm.fold import Armed, Folded, Parked
 from ..fsm.machine import Machine
-from ..storage.errors import TapeDamaged, TapeTooNew
+from ..storage.errors import RESTORE, TapeDamaged, TapeTooNew
 from ..storage.projection import Spec
 from .deadlines import WALL, Deadlines
 
 CACHE_MAX = 100_000
 """Clean instances kept in memory; beyond it they are read again when needed."""
 
-RESTORE = "restore the tape from a backup; `statetape verify` lists all damage"
 _NO_DATA = (AttributeError, LookupError, TypeError, ValueError)
 """What typing data raises that no machine froze."""
 _FORMAT = re.compile(r"statetape/[1-9][0-9]{0,9}\Z")

@@ -143,7 +143,7 @@ def named(
     if primary == sqlite3.SQLITE_NOTADB:
         return NotATape(f"not an SQLite file: {said}", place=place)
     if primary == sqlite3.SQLITE_CORRUPT or _undecodable(error):
-        hint = "restore the tape from a backup; `statetape verify` names what is damaged"
+        hint = "restore the tape from a backup"
         return TapeDamaged(f"SQLite cannot read the file: {said}", place=place, hint=hint)
     return StoreFailed(said, place=place)
 

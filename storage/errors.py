@@ -11,6 +11,9 @@ from ..fsm.errors import (
     PeerError,
 )
 
+RESTORE = "restore the tape from a backup; `statetape verify` lists all damage"
+"""What to do about damage to the evidence."""
+
 
 class TapeMissing(CallerError):
     """There is no tape at that path."""

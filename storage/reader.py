@@ -17,6 +17,7 @@ import msgspec
 from .checksum import crc32
 from .connection import SQLITE_ERRORS, connect, named
 from .errors import (
+    RESTORE,
     AnchorInvalid,
     AnchorMissing,
     NoteInvalid,
@@ -41,8 +42,7 @@ _ENTRY = "SELECT pos, ifnull(CAST(body AS BLOB), x''), crc FROM entry WHERE"
 def sound(pos: int, body: bytes, crc: int) -> bytes:
     """Return `body` if it fits its CRC, or raise TapeDamaged naming the position."""
     if crc32(body) != crc:
-        hint = "restore the tape from a backup; `statetape verify` lists all damage"
-        raise TapeDamaged("the stored bytes changed", place=f"entry {pos}", hint=hint)
+        raise TapeDamaged("the stored bytes changed", place=f"entry {pos}", hint=RESTORE)
     return body
 
 
