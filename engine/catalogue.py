@@ -23,6 +23,7 @@ from typing import Any
 from .. import specs
 from ..fsm.compiler import load
 from ..fsm.errors import SpecError
+from ..fsm.importing import Importer
 from ..fsm.machine import Machine
 from ..fsm.types import Type
 from .commands import MachineUnknown
@@ -132,4 +133,12 @@ def stories() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in sorted(folder().glob("*/demo.py")):
         found.update(_import(f"{path.parent.name}.demo").STORIES)
+    return found
+
+
+def importers() -> dict[str, Importer]:
+    """Return the importers of every system, by the name of their format."""
+    found: dict[str, Importer] = {}
+    for path in sorted(folder().glob("*/imports.py")):
+        found.update(_import(f"{path.parent.name}.imports").IMPORTERS)
     return found
