@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from ..fsm.composite import BUILTIN
+from ..fsm.entry import names_instance
 from ..fsm.errors import CallerError, ConflictError
-from ..fsm.machine import Machine
+from ..fsm.machine import Event, Machine
 from ..fsm.types import TEXT, Json, ValueInvalid
 
 DUPLICATE = "duplicate"
@@ -67,7 +68,11 @@ class Send(msgspec.Struct, frozen=True, gc=False):
 
 
 class Create(msgspec.Struct, frozen=True, gc=False):
-    """The wish to begin an instance `machine/key`. Options as in `Send`."""
+    """The wish to begin an instance `machine/key`. Options as in `Send`.
+
+    `state`: it is in mid-life already, in this state, and `params` are its data fields: so an
+    instance that was first seen elsewhere is taken over. Its entry's event is `adopted`.
+    """
 
     machine: Machine
     instance: str
@@ -77,6 +82,12 @@ class Create(msgspec.Struct, frozen=True, gc=False):
     cause: int | None = None
     at: int | None = None
     height: int | None = None
+    state: str | None = None
+
+    @property
+    def creation(self) -> Event:
+        """The machine's event that this is."""
+        return self.machine.create if self.state is None else self.machine.adopt
 
 
 class Observe(msgspec.Struct, frozen=True, gc=False):
@@ -137,6 +148,15 @@ def check_options(command: Send | Create, size: int) -> None:
             raise ValueInvalid(why, place="key")
 
 
+def check_state(command: Create) -> None:
+    """Raise ValueInvalid where an instance is to begin in a state that its machine has not."""
+    states = command.machine.states
+    if command.state is not None and command.state not in states:
+        known = ", ".join(states)
+        why = f"{command.machine.name} has no state {command.state!r} (it has {known})"
+        raise ValueInvalid(why, place="state")
+
+
 def check_head(command: Observe) -> None:
     """Raise ValueInvalid where an observation is not a chain's head."""
     if type(command.chain) is not str or not CHAIN.match(command.chain):
@@ -152,7 +172,7 @@ def check_head(command: Observe) -> None:
 
 def check_name(name: str) -> tuple[str, str]:
     """Return machine and key of `machine/key`, or raise NameInvalid."""
-    machine, slash, key = name.partition("/")
-    if not slash or not machine or not key or len(name) > 400 or not key.isprintable():
+    if not names_instance(name):
         raise NameInvalid(f"{name!r} does not name an instance", hint="write machine/key")
+    machine, _, key = name.partition("/")
     return machine, key

@@ -136,7 +136,7 @@ class Engine:
         """Begin the instance `machine/key`; returns after its entry is durable.
 
         `machine` is a bundled machine's name, a file's path, or a Machine. `options` are those of
-        `Create`: key (for idempotency), by, cause, at, height.
+        `Create`: key (for idempotency), by, cause, at, height, state.
         """
         found = machine if isinstance(machine, Machine) else catalogue.find(machine)
         return self.execute(Create(found, f"{found.name}/{key}", params or {}, **options))
@@ -248,7 +248,9 @@ class Engine:
         try:
             before = self._absorb()
             try:
-                result = work(self.clock())
+                now = self.clock()
+                result = work(now)
+                self.ledger.deliver(now)
                 flush = len(world.window) >= FLUSH_ENTRIES
                 if staged:
                     tape.write(staged, self._project if flush else None)
@@ -260,7 +262,7 @@ class Engine:
                 world.flushed()
             return result
         finally:
-            staged.clear()
+            self.ledger.forget()
             tape.give()
 
     def _usable(self) -> None:

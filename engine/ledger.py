@@ -8,6 +8,11 @@ follows from it, in this order, as one unit that commits together:
   3. after a change of state, parked commands that have a row now are offered again, oldest first;
   4. every timer that is due fires, a height's after its head was observed.
 
+Events that were raised meanwhile wait until everything that came before them is decided: `deliver`
+takes them in order at the end of the turn, and what they raise goes behind them. They commit with
+what raised them, so a hand-over is neither lost nor doubled. At most LINKS_DEEP_MAX in one another
+and LINKS_MAX from one command are delivered; the next is refused.
+
 `now` is the tape's clock in microseconds. A replay feeds the recorded commands with the recorded
 clock and so stages the recorded bytes, or finds the first difference.
 """
@@ -18,12 +23,21 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from ..fsm.decide import ACCEPTED, DEFERRED, REJECTED, Decision, Moment, bind, create, decide
-from ..fsm.entry import HEAD, REORG, SPEC, Entry, decode, encode
+from ..fsm.decide import (
+    ACCEPTED,
+    EVALUATION_ERRORS,
+    PARKED,
+    REJECTED,
+    Decision,
+    Moment,
+    arguments_of,
+    create,
+    decide,
+)
+from ..fsm.entry import HEAD, REORG, Entry, EntryTooLarge, decode
 from ..fsm.errors import CallerError
-from ..fsm.fold import Folded
-from ..fsm.machine import Event, Machine
-from ..fsm.types import Json, ValueInvalid, as_json, json_int
+from ..fsm.machine import QUIET, Event
+from ..fsm.types import Json, json_int
 from ..storage.errors import RESTORE, TapeDamaged
 from .commands import (
     DUPLICATE,
@@ -36,17 +50,18 @@ from .commands import (
     check_head,
     check_name,
     check_options,
+    check_state,
 )
 from .deadlines import WALL, Item
+from .recording import LINKS_DEEP_MAX, Link, Recorder, stored
 from .world import Instance, World
 
 
-class Ledger:
+class Ledger(Recorder):
     """Stages the entries of commands; see the module's theory of operation."""
 
     def __init__(self, world: World) -> None:
-        self.world = world
-        self.staged: list[bytes] = []
+        super().__init__(world)
         self.fires = True
         """Whether due timers fire by themselves; a replay of one instance fires them one by one."""
 
@@ -152,8 +167,10 @@ class Ledger:
         name = command.instance
         check_options(command, self.world.size)
         check_name(name)
+        check_state(command)
+        creating = command.creation
         if command.key is not None:
-            creation = {machine.create.name: machine.create}
+            creation = {creating.name: creating}
             known = self._known(command, (0, f"{name} {command.key}"), creation)
             if known is not None:
                 return known
@@ -162,8 +179,8 @@ class Ledger:
         height = command.height if command.height is not None else self.world.height(machine.chain)
         if existing is None:
             key = name.partition("/")[2]
-            moment = Moment(at, height, key, machine.initial, machine.chain)
-            decision = create(machine, command.params, moment)
+            moment = Moment(at, height, key, command.state or machine.initial, machine.chain)
+            decision = create(machine, command.params, moment, command.state)
         else:
             reason = {"kind": "already_exists", "state": existing.state}
             params = stored(None, command.params)
@@ -173,7 +190,7 @@ class Ledger:
             by=command.by,
             cause=command.cause,
             create=name,
-            event=machine.create.name,
+            event=creating.name,
             height=None if height is None or machine.chain is None else json_int(height),
             key=command.key,
             params=decision.params,
@@ -184,37 +201,6 @@ class Ledger:
             return self._record(existing, entry, decision)
         entry.spec = self._put_machine(machine, now)
         return self._begin(machine, entry, decision)
-
-    def _begin(self, machine: Machine, entry: Entry, decision: Decision) -> Receipt:
-        """Stage a creation; without an instance if it was refused."""
-        world = self.world
-        name = entry.create or ""
-        if decision.outcome != ACCEPTED:
-            entry.outcome = decision.outcome
-            entry.reason = decision.reason
-            pos = self._stage(entry, 0)
-            return Receipt(decision.outcome, pos, name, None, None, decision.reason)
-        entry.seq = 1
-        entry.set = decision.patch
-        entry.to = decision.to
-        entry.effects = decision.effects
-        entry.timers = _timers(decision)
-        pos = self._stage(entry, world.size + 1)
-        folded = Folded(pos, name, entry.spec or 0, machine.initial, {})
-        instance = Instance(folded, machine)
-        instance.data = decision.data or {}
-        world.add(instance)
-        self._arm(instance, decision, None, pos)
-        return Receipt(ACCEPTED, pos, name, 1, instance.state, None, decision.effects)
-
-    def _put_machine(self, machine: Machine, now: int) -> int:
-        """Return where the machine's text stands on the tape, putting it there if need be."""
-        known = self.world.specs.get(machine.digest)
-        if known is not None:
-            return known
-        pos = self._stage(machine_entry(machine, now), 0)
-        self.world.add_machine(pos, machine)
-        return pos
 
     def _observe(self, command: Observe, now: int) -> Receipt:
         """Heights only rise: a lower head is recorded as a reorganisation, the same one not."""
@@ -273,7 +259,7 @@ class Ledger:
             return None
         entry = decode(self._body(pos), f"entry {pos}")
         creating = isinstance(command, Create)
-        name = command.machine.create.name if isinstance(command, Create) else command.event
+        name = command.creation.name if isinstance(command, Create) else command.event
         same = (entry.create is not None, entry.event) == (creating, name)
         if not same or entry.params != stored(events.get(name), command.params):
             why = f"key {command.key!r} was used at position {pos} for another {entry.event!r}"
@@ -298,14 +284,70 @@ class Ledger:
         if instance is None:
             why = f"timer {name!r} is armed, and no entry created instance {pos}"
             raise TapeDamaged(why, place=f"entry {pos}", hint=RESTORE)
+        if name.startswith(PARKED):
+            self._expire(instance, name, now)
+            return
         timers = instance.machine.states[instance.state].timers
-        event = next((timer.event for timer in timers if timer.name == name), None)
-        if event is None:
+        timer = next((timer for timer in timers if timer.name == name), None)
+        if timer is None:
             why = f"timer {name!r} is armed, and {instance.state!r} of {instance.name} has no such"
             raise TapeDamaged(why, place=f"entry {instance.timers[name][2]}", hint=RESTORE)
         moment = self._moment(instance, now, self.world.height(instance.machine.chain))
-        entry = Entry(at=now, event=event, instance=pos, timer=name)
-        self._follow(instance, entry, {}, moment, now)
+        entry = Entry(at=now, event=timer.event, instance=pos, timer=name)
+        if timer.kind == QUIET and instance.refused is not None:
+            entry.cause = instance.refused[0]
+        params: Mapping[str, Json] = {}
+        if timer.arguments:
+            with suppress(*EVALUATION_ERRORS):  # the event then lacks them, and is refused
+                params = arguments_of(timer, instance.data, moment)
+        self._follow(instance, entry, params, moment, now)
+
+    def _expire(self, instance: Instance, name: str, now: int) -> None:
+        """Refuse a parked command that has waited for too long."""
+        pos = int(name.removeprefix(PARKED))
+        event = next((one[1] for one in instance.parked if one[0] == pos), None)
+        if event is None:
+            why = f"timer {name!r} of {instance.name} is armed, and nothing is parked there"
+            raise TapeDamaged(why, place=f"entry {pos}", hint=RESTORE)
+        entry = Entry(at=now, event=event, instance=instance.pos, offer=pos, timer=name)
+        reason = {"kind": "deferral_expired"}
+        self._record(instance, entry, Decision(REJECTED, None, reason=reason))
+
+    def deliver(self, now: int) -> None:
+        """Deliver every raised event, and what these raise, in order."""
+        while self.waiting:
+            self.deliver_one(self.waiting.popleft(), now)
+
+    def deliver_one(self, link: Link, now: int) -> None:
+        """Decide and record one raised event, as a command of nobody."""
+        event, params = link.raised.event, link.raised.params
+        instance = self.world.instance(link.instance)
+        entry = Entry(at=link.at, event=event, raised=link.pos)
+        if link.at != now:
+            entry.recorded = now
+        if instance is None:
+            entry.name = link.instance
+            entry.outcome = REJECTED
+            entry.params = params or None
+            entry.reason = {"kind": "unknown_instance"}
+            try:
+                self._stage(entry, 0)
+            except EntryTooLarge:
+                entry.params = None
+                self._stage(entry, 0)
+            return
+        entry.instance = instance.pos
+        link.chain.left -= 1
+        if link.depth > LINKS_DEEP_MAX or link.chain.left < 0:
+            reason = {"kind": "links_too_deep"}
+            self._record(instance, entry, Decision(REJECTED, params or None, reason=reason))
+            return
+        moment = self._moment(instance, link.at, self.world.height(instance.machine.chain))
+        self._link = link
+        try:
+            self._follow(instance, entry, params, moment, now)
+        finally:
+            self._link = None
 
     def _offer(self, instance: Instance, trigger: Moment, now: int) -> None:
         """Offer parked commands again, oldest first, as long as one of them has a row."""
@@ -345,6 +387,7 @@ class Ledger:
             self._record(instance, entry, decision)
         except CallerError as error:
             entry.to = entry.from_ = entry.set = entry.effects = entry.timers = None
+            entry.raises = None
             decision = Decision(REJECTED, None, reason={"kind": error.code})
             self._record(instance, entry, decision)
         if decision.to is not None and instance.parked and entry.offer is None:
@@ -354,104 +397,7 @@ class Ledger:
     def _moment(instance: Instance, now: int, height: int | None) -> Moment:
         """Return the moment of something that follows from a command or a clock."""
         chain = instance.machine.chain
-        return Moment(now, height, instance.key, instance.state, chain, follows=True)
-
-    # recording
-
-    def _record(self, instance: Instance, entry: Entry, decision: Decision) -> Receipt:
-        """Stage the entry of a decision about `instance`, and let the instance follow it."""
-        world = self.world
-        outcome = decision.outcome
-        if outcome == DEFERRED and len(instance.parked) >= instance.machine.defer_max:
-            reason = {"kind": "deferral_full", "parked": len(instance.parked)}
-            decision = Decision(REJECTED, decision.params, reason=reason)
-            outcome = REJECTED
-        seq = entry.seq = instance.seq + 1
-        if outcome == ACCEPTED:
-            if decision.to is not None:
-                entry.from_ = instance.state
-                entry.to = decision.to
-            entry.set = decision.patch
-            entry.effects = decision.effects
-            entry.timers = _timers(decision)
-        else:
-            entry.outcome = outcome
-            entry.reason = decision.reason
-            if outcome == REJECTED:
-                entry.from_ = instance.state
-        pos = self._stage(entry, instance.pos)
-        world.touch(instance)
-        instance.seq = seq
-        instance.last = pos
-        if entry.offer is not None:
-            instance.parked = tuple(one for one in instance.parked if one[0] != entry.offer)
-        if outcome == ACCEPTED:
-            if decision.data is not None:
-                instance.data = decision.data
-            if decision.to is not None:
-                instance.state = decision.to
-        elif outcome == DEFERRED:
-            instance.parked = (*instance.parked, (pos, entry.event or "", decision.params))
-        if decision.timers is not None or entry.timer is not None:
-            self._arm(instance, decision, entry.timer, pos)
-        return Receipt(
-            outcome, pos, instance.name, seq, instance.state, decision.reason, decision.effects
+        refused = instance.refused[1] if instance.refused else None
+        return Moment(
+            now, height, instance.key, instance.state, chain, follows=True, refused=refused
         )
-
-    def _arm(self, instance: Instance, decision: Decision, fired: str | None, pos: int) -> None:
-        """Let the instance's timers follow a decision."""
-        timers = instance.timers.copy()
-        if fired is not None:
-            timers.pop(fired, None)
-        for name, deadline in (decision.timers or {}).items():
-            if deadline is None:
-                timers.pop(name, None)
-            else:
-                timers[name] = armed = (*deadline, pos)
-                self.world.arm(instance, name, armed)
-        instance.timers = timers
-
-    def _stage(self, entry: Entry, owner: int) -> int:
-        """Encode the entry at the next position; raises EntryTooLarge before anything changed."""
-        entry.pos = self.world.size + 1
-        self.staged.append(encode(entry))
-        if entry.key is not None:
-            self.world.take_key(entry)
-        return self.world.grow(owner)
-
-    def _body(self, pos: int) -> bytes:
-        """Return an entry that is stored or only staged."""
-        index = pos - (self.world.size - len(self.staged)) - 1
-        return self.staged[index] if index >= 0 else self.world.source.body(pos)
-
-
-def machine_entry(machine: Machine, now: int) -> Entry:
-    """Return the entry that puts a machine's text on the tape; its position is still open."""
-    return Entry(
-        at=now,
-        chain=machine.chain,
-        digest=machine.digest,
-        functions=machine.functions_digest or None,
-        machine=machine.name,
-        tape=SPEC,
-        text=machine.text,
-        version=machine.version,
-    )
-
-
-def stored(event: Event | None, params: Mapping[str, Any]) -> Json:
-    """Return parameters as an entry stores them: typed where they fit the event, else as given."""
-    if event is not None:
-        with suppress(ValueInvalid):
-            return bind(event, params)[1]
-    return as_json(dict(params), "params") or None
-
-
-def _timers(decision: Decision) -> dict[str, dict[str, int | str] | None] | None:
-    """Return an entry's `timers` from a decision's."""
-    if decision.timers is None:
-        return None
-    return {
-        name: None if deadline is None else {deadline[0]: json_int(deadline[1])}
-        for name, deadline in decision.timers.items()
-    }

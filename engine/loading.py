@@ -15,8 +15,11 @@ from ..storage.projection import InstanceRow, Projection
 from ..storage.reader import Reader
 from ..storage.tape import Tape
 from . import catalogue
-from .ledger import machine_entry
+from .recording import machine_entry
 from .world import World, check_format, key_scope, spec_row, text
+
+REFUSED = ""
+"""Beside the timers of a projected instance, under no timer's name: its last refusal."""
 
 
 def machine_of(entry: Entry) -> Machine:
@@ -78,6 +81,8 @@ def folded_of(row: InstanceRow) -> Folded:
     folded.last = row.last
     if row.timers:
         timers = msgspec.json.decode(row.timers)
+        refused = timers.pop(REFUSED, None)
+        folded.refused = tuple(refused) if refused else None
         folded.timers = {name: (kind, at, armed) for name, (kind, at, armed) in timers.items()}
     if row.parked:
         parked = msgspec.json.decode(row.parked)
@@ -87,6 +92,9 @@ def folded_of(row: InstanceRow) -> Folded:
 
 def row_of(folded: Folded) -> InstanceRow:
     """Return the row that projects an instance."""
+    timers: dict[str, object] = dict(folded.timers)
+    if folded.refused is not None:
+        timers[REFUSED] = folded.refused
     return InstanceRow(
         folded.pos,
         folded.name,
@@ -95,7 +103,7 @@ def row_of(folded: Folded) -> InstanceRow:
         folded.seq,
         folded.last,
         text(folded.data),
-        text(folded.timers) if folded.timers else None,
+        text(timers) if timers else None,
         text(folded.parked) if folded.parked else None,
     )
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from ..fsm.decide import Raised
 from ..fsm.entry import FORMAT, HEAD, OPENED, REORG, SPEC, Entry, decode, encode
 from ..fsm.errors import StatetapeError
 from ..fsm.machine import Machine
@@ -20,6 +21,7 @@ from ..fsm.types import exact_int
 from .commands import Create, Observe, Send
 from .ledger import Ledger
 from .loading import machine_of, spec_entry
+from .recording import LINKS_DEEP_MAX, Chain, Link
 from .world import Nothing, World, check_format, key_scope
 
 PROGRESS_EVERY = 1000
@@ -77,6 +79,10 @@ class Replayer:
                 return report
             if report.entries % PROGRESS_EVERY == 0:
                 progress(report.entries)
+        if self.ledger.waiting and not self._expected:
+            link = self.ledger.waiting.popleft()
+            self.ledger.deliver_one(link, link.at)
+            self._expected.extend(self.ledger.staged)
         if self._expected:
             why = "the tape ends, and this should have followed"
             report.difference = Difference(self.world.size, b"", self._expected[0], why)
@@ -91,6 +97,8 @@ class Replayer:
                 return None, str(error)
             self._expected.extend(self.ledger.staged)
             self.ledger.staged.clear()
+            if self.alone and self.ledger.waiting:
+                self._keep_own(entry)
             self.world.settled()
             self.world.window.clear()
         if not self._expected:
@@ -115,6 +123,8 @@ class Replayer:
             self._feed_timer(entry, now, height)
         elif entry.offer is not None:
             raise _Impossible("nothing led to this offer of a parked command")
+        elif entry.raised is not None:
+            self._feed_raised(entry, now)
         elif entry.create is not None:
             if entry.spec is not None:
                 if entry.spec not in world.machines:
@@ -124,11 +134,37 @@ class Replayer:
             else:
                 machine = self._owner(entry).machine
             options = (entry.key, entry.by, entry.cause, at, height)
-            self.ledger.run(Create(machine, entry.create, entry.params or {}, *options), now)
+            adopting = entry.event == machine.adopt.name
+            state = (entry.to or machine.initial) if adopting else None
+            create = Create(machine, entry.create, entry.params or {}, *options, state)
+            self.ledger.run(create, now)
         else:
             name = entry.name or self._owner(entry).name
             options = (entry.key, entry.by, entry.cause, at, height)
             self.ledger.run(Send(name, entry.event or "", entry.params or {}, *options), now)
+
+    def _keep_own(self, entry: Entry) -> None:
+        """Alone, only what the instance raises to itself comes back."""
+        waiting = self.ledger.waiting
+        own = self._owner(entry).name if entry.instance else entry.create
+        kept = [link for link in waiting if link.instance == own]
+        waiting.clear()
+        waiting.extend(kept)
+
+    def _feed_raised(self, entry: Entry, now: int) -> None:
+        """Deliver the raised event that comes next; alone, another instance's as it is told."""
+        waiting = self.ledger.waiting
+        if waiting and (not self.alone or waiting[0].pos == entry.raised):
+            link = waiting.popleft()
+        elif self.alone:
+            raised = Raised(entry.event or "", None, entry.params or {})
+            refused = (entry.reason or {}).get("kind") == "links_too_deep"
+            depth = LINKS_DEEP_MAX + 1 if refused else 1
+            name = self._owner(entry).name
+            link = Link(entry.raised or 0, entry.at, name, raised, depth, Chain())
+        else:
+            raise _Impossible("nothing raised this event")
+        self.ledger.deliver_one(link, now)
 
     def _fresh(self, entry: Entry) -> None:
         """A key takes effect once: a command that repeats it is answered, not recorded."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..fsm.composite import BUILTIN, Map, Optional
+from ..fsm.decide import PARKED
 from ..fsm.entry import (
     ENTRY_BYTES_MAX,
     FORMAT,
@@ -150,6 +151,8 @@ class _History:
         height = exact_int(entry.height)
         options = (entry.key, entry.by, entry.cause, entry.at, height)
         check_options(Send("", "", {}, *options), self.size)
+        if entry.raised is not None and not 0 < entry.raised <= self.size:
+            raise EntryInvalid(f"there is no entry {entry.raised} that could have raised it")
         if entry.recorded is not None:
             BUILTIN["time"].coerce(entry.recorded, "recorded")
         if entry.tape is not None:
@@ -245,7 +248,10 @@ def _fits(entry: Entry, instance: Folded, machine: Machine) -> None:
             raise EntryInvalid(f"{machine.name} has no field {name!r}")
         _fits_type(field, instance.data.get(name), changed.get(name))
     declared = {timer.name: timer for timer in state.timers}
+    parked = {f"{PARKED}{pos}" for pos, _, _ in instance.parked}
     for name, (kind, deadline, _) in instance.timers.items():
+        if name in parked and kind == "at" and machine.defer_for_us is not None:
+            continue
         timer = declared.get(name)
         if timer is None or kind != timer.clock:
             why = f"timer {name!r} is armed `{kind}`, and state {state.name} has no such timer"

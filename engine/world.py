@@ -77,6 +77,7 @@ class Instance:
         "name",
         "parked",
         "pos",
+        "refused",
         "seq",
         "spec",
         "state",
@@ -95,6 +96,7 @@ class Instance:
         self.last = folded.last
         self.timers: dict[str, Armed] = folded.timers
         self.parked: tuple[Parked, ...] = folded.parked
+        self.refused: tuple[int, str] | None = folded.refused
 
     def folded(self) -> Folded:
         """Return the JSON form, for a projection or for folding on."""
@@ -104,11 +106,13 @@ class Instance:
         folded.last = self.last
         folded.timers = dict(self.timers)
         folded.parked = self.parked
+        folded.refused = self.refused
         return folded
 
     def restore(self, saved: tuple[Any, ...]) -> None:
         """Undo every change since `World.touch` noted this instance."""
-        _, self.state, self.data, self.seq, self.last, self.timers, self.parked = saved
+        _, self.state, self.data, self.seq, self.last = saved[:5]
+        self.timers, self.parked, self.refused = saved[5:]
 
 
 class World:
@@ -209,7 +213,8 @@ class World:
     def touch(self, instance: Instance) -> None:
         """Note that an instance is about to change."""
         i = instance
-        self._journal.append((i, i.state, i.data, i.seq, i.last, i.timers, i.parked))
+        saved = (i, i.state, i.data, i.seq, i.last, i.timers, i.parked, i.refused)
+        self._journal.append(saved)
         self.dirty.add(i)
 
     def add(self, instance: Instance) -> None:

@@ -1,7 +1,8 @@
 """Check a machine: what is legal in its file but unsound, and which invariants can be broken.
 
-Two parts. The *structure* is read off the table: states that cannot be reached or left, rows that
-never match, timers whose event their state does not take. The *search* runs the machine itself,
+Two parts. The *structure* is read off the table: states that cannot be reached or left, states
+where an instance may wait for ever without anybody noticing, rows that never match, timers whose
+event their state does not take. The *search* runs the machine itself,
 breadth first, over the samples that its `check` section gives (or small values of each type), and
 reports the shortest sequence that breaks an invariant or makes an expression fail. A search is
 bounded, so silence from it is not a proof; the structure's findings are exact.
@@ -46,7 +47,8 @@ class Finding:
 
 def check(machine: Machine) -> list[Finding]:
     """Return everything that is unsound about a machine, its structure first."""
-    findings = [*_states(machine), *_rows(machine), *_timers(machine), *_events(machine)]
+    findings = [*_states(machine), *_deadlines(machine), *_rows(machine)]
+    findings += [*_timers(machine), *_events(machine)]
     findings += _Search(machine).run()
     return findings
 
@@ -70,6 +72,15 @@ def _states(machine: Machine) -> Iterator[Finding]:
         if not state.final and not leads[name] - {name}:
             why = f"state {name!r} is not final, and nothing and no timer can leave it"
             yield Finding(place, ERROR, why)
+
+
+def _deadlines(machine: Machine) -> Iterator[Finding]:
+    """A state that is not final has a timer that is always armed, or says why it needs none."""
+    for name, state in machine.states.items():
+        bounded = any(timer.when is None for timer in state.timers)
+        if not state.final and not bounded and state.no_deadline is None:
+            why = f"state {name!r} has no deadline, and no reason (`no_deadline`) why not"
+            yield Finding(machine.document.place(("states", name)), ERROR, why)
 
 
 def _rows(machine: Machine) -> Iterator[Finding]:

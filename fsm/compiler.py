@@ -22,6 +22,7 @@ from .errors import SpecError
 from .expression import Binding, Expression, Function, Scope, compile_expression
 from .inference import BOOL, LITERAL, assignable, oversized
 from .machine import (
+    QUIET,
     REQUIRED,
     Assignment,
     Effect,
@@ -38,6 +39,8 @@ from .machine import (
     Timer,
 )
 from .moments import DURATION, parse_duration
+from .numbering import check_numbers
+from .signature import parse_signature
 from .spec import (
     ANY,
     SAME,
@@ -55,9 +58,9 @@ from .spec import (
 from .types import TEXT, Type
 
 RESERVED = frozenset({"now", "height", "key", "state", "old", "true", "false", "none", "null"})
+ADOPTED = "adopted"
 TYPE_WORDS = frozenset({"list", "map"})
 TABLE_MAX = 10_000
-_SIGNATURE = re.compile(r"\s*(.*?)\s*->\s*(.*?)\s*\Z", re.DOTALL)
 _TARGET = re.compile(r"([A-Za-z][A-Za-z0-9_]*)(?:\[(.+)\])?\Z", re.DOTALL)
 
 
@@ -126,10 +129,11 @@ class _Compiler:
             name: self._state(name, part or StateSpec()) for name, part in spec.states.items()
         }
         create = self._create(spec.create)
+        adopt = self._adopt()
         events = {
             name: self._event(name, part or EventSpec()) for name, part in spec.events.items()
         }
-        self._timer_events(events)
+        check_numbers(spec, self.place)
         self._samples(events)
         if sum(len(row.sources) for event in events.values() for row in event.rows) > TABLE_MAX:
             why = f"more than {TABLE_MAX} rows, each counted in every state where it stands"
@@ -147,6 +151,7 @@ class _Compiler:
             fields=self.fields,
             states=states,
             create=create,
+            adopt=adopt,
             events=events,
             table=dispatch.table(built, states),
             invariants=self._invariants(),
@@ -155,7 +160,10 @@ class _Compiler:
                 for kind, part in spec.rejections.items()
             },
             codes=spec.codes,
+            links=self._figures("links", spec.links),
+            ledger=self._figures("ledger", spec.ledger),
             defer_max=spec.defer_max,
+            defer_for_us=parse_duration(spec.defer_for) if spec.defer_for else None,
             spec=spec,
             document=self.document,
         )
@@ -210,15 +218,11 @@ class _Compiler:
         if call is None:
             known = ", ".join(sorted(self.library.functions)) or "none"
             raise SpecError(f"no function {name!r} (there are {known})", place=place)
-        match = _SIGNATURE.match(signature)
-        if not match:
-            raise SpecError("a signature is `(TYPE, …) -> TYPE`", place=place)
-        inside = match[1][1:-1] if match[1].startswith("(") else match[1]
-        takes = tuple(parse_type(part, self.types, place) for part in _split(inside))
+        takes, gives = parse_signature(signature, self.types, place)
         if len(inspect.signature(call).parameters) != len(takes):
             count = len(inspect.signature(call).parameters)
             raise SpecError(f"{name} takes {count} values, not {len(takes)}", place=place)
-        return Function(name, takes, parse_type(match[2], self.types, place), call)
+        return Function(name, takes, gives, call)
 
     def _context(self) -> dict[str, Binding]:
         context = {
@@ -283,16 +287,37 @@ class _Compiler:
         if part is not None:
             return self._body(part, part.event, ("create",))[0]
         spec = self.spec.data
-        params = tuple(
-            Parameter(name, *self._typed(spec[name], ("data", name))) for name in self.fields
-        )
-        bindings = {param.name: Binding(param.type, "p") for param in params}
-        scope = self.scope.plus(bindings)
+        params = (Parameter(name, *self._typed(spec[name], ("data", name))) for name in self.fields)
+        return self._taking("create", tuple(params))
+
+    def _adopt(self) -> Event:
+        """Return the creation in mid-life: every field as it is given, or its default."""
+        fields = self.fields.values()
+        params = tuple(Parameter(field.name, field.type, field.default) for field in fields)
+        return self._taking(ADOPTED, params)
+
+    def _taking(self, name: str, params: tuple[Parameter, ...]) -> Event:
+        """Return the creation that takes the data fields as its parameters."""
+        scope = self.scope.plus({param.name: Binding(param.type, "p") for param in params})
         assignments = tuple(
-            Assignment(field, None, self._expression(name, ("data", name), scope))
-            for name, field in self.fields.items()
+            Assignment(field, None, self._expression(field.name, ("data", field.name), scope))
+            for field in self.fields.values()
         )
-        return Event("create", params, (), assignments, (), (), "reject")
+        return Event(name, params, (), assignments, (), (), "reject")
+
+    def _figures(
+        self, part: str, written: Mapping[str, str | int | bool]
+    ) -> tuple[tuple[str, Expression], ...]:
+        """Compile `links` or `ledger`: named expressions over the data."""
+        found = []
+        for name, source in written.items():
+            figure = self._expression(source, (part, name), self.scope)
+            names = TEXT.name, f"list[{TEXT.name}]"
+            if part == "links" and figure.type.name not in names:
+                why = f"a link is text or list[text], not {figure.type.name}"
+                raise SpecError(why, place=self.place(part, name))
+            found.append((name, figure))
+        return tuple(found)
 
     def _event(self, name: str, written: EventSpec | None) -> Event:
         part = written or EventSpec()
@@ -306,7 +331,14 @@ class _Compiler:
             self._row(row, index, (*path, "go", index), scope) for index, row in enumerate(part.go)
         )
         return Event(
-            name, body.params, body.steps, body.assignments, body.effects, rows, part.otherwise
+            name,
+            body.params,
+            body.steps,
+            body.assignments,
+            body.effects,
+            rows,
+            part.otherwise,
+            part.code,
         )
 
     def _body(self, part: EventSpec | CreateSpec, name: str, path: Path) -> tuple[Event, Scope]:
@@ -390,14 +422,37 @@ class _Compiler:
     def _effect(self, part: EffectSpec, path: Path, scope: Scope) -> Effect:
         when = self._optional(part.when, (*path, "when"), scope, BOOL)
         inner = _narrowed(scope, when)
-        if "do" in part.arguments:
+        if part.do is not None and "do" in part.arguments:
             why = "an argument cannot be named `do`: the effect's own name stands there"
             raise SpecError(why, place=self.place(*path, "with", "do"))
-        arguments = tuple(
-            (name, self._expression(source, (*path, "with", name), inner))
-            for name, source in part.arguments.items()
+        to = self._optional(part.to, (*path, "to"), inner, TEXT)
+        if part.event is not None and to is None:
+            self._gives(part.event, part.arguments, (*path, "raise"))
+        arguments = self._arguments(part.arguments, path, inner)
+        return Effect(part.do or part.event or "", part.do is None, to, when, arguments)
+
+    def _arguments(
+        self, parts: Mapping[str, str | int | bool], path: Path, scope: Scope
+    ) -> tuple[tuple[str, Expression], ...]:
+        return tuple(
+            (name, self._expression(source, (*path, "with", name), scope))
+            for name, source in parts.items()
         )
-        return Effect(part.do, when, arguments)
+
+    def _gives(self, name: str, given: Collection[str], path: Path) -> None:
+        """Raise SpecError unless this machine has the event, and what is given is what it takes."""
+        if name not in self.spec.events:
+            raise SpecError(f"no event {name!r}", place=self.place(*path))
+        params = (self.spec.events[name] or EventSpec()).params
+        for param, text in params.items():
+            _, default = self._typed(text, ("events", name, "params", param))
+            if param not in given and default is REQUIRED:
+                raise SpecError(
+                    f"{name!r} needs {param!r}: give it under `with`", place=self.place(*path)
+                )
+        unknown = next((param for param in given if param not in params), None)
+        if unknown is not None:
+            raise SpecError(f"{name!r} takes no {unknown!r}", place=self.place(*path))
 
     def _row(self, part: RowSpec, index: int, path: Path, scope: Scope) -> Row:
         written = part.source if isinstance(part.source, list) else [part.source]
@@ -445,43 +500,42 @@ class _Compiler:
     def _state(self, name: str, written: StateSpec | None) -> State:
         part = written or StateSpec()
         path: Path = ("states", name)
+        timers = tuple(
+            self._timer(timer, spec, (*path, "timers", timer))
+            for timer, spec in sorted(part.timers.items())
+        )
         return State(
             name=name,
             final=part.final,
             retain_us=parse_duration(part.retain) if part.retain else None,
-            timers=tuple(
-                self._timer(timer, spec, (*path, "timers", timer))
-                for timer, spec in sorted(part.timers.items())
-            ),
+            timers=timers,
             entry=self._effects(part.entry, (*path, "entry"), self.scope),
+            code=part.code,
+            expects=part.expects or None,
+            no_deadline=part.no_deadline or None,
+            quiet=tuple(timer for timer in timers if timer.kind == QUIET),
         )
 
     def _timer(self, name: str, part: TimerSpec, path: Path) -> Timer:
         when = self._optional(part.when, (*path, "when"), self.scope, BOOL)
         deadlines = {"after": part.after, "at": part.at, "at_height": part.at_height}
+        deadlines[QUIET] = part.quiet
         kind, source = next((k, text) for k, text in deadlines.items() if text is not None)
         if kind == "at_height" and not self.spec.chain:
             why = "a timer at a height needs the machine's `chain`"
             raise SpecError(why, place=self.place(*path, kind))
-        if kind == "after" and isinstance(source, str) and DURATION.match(source):
+        lasting = kind in ("after", QUIET)
+        if lasting and isinstance(source, str) and DURATION.match(source):
             source = parse_duration(source)
         point = self.types["epoch" if kind == "at_height" else "time"]
-        wanted = self.types["int"] if kind == "after" else point
+        wanted = self.types["int"] if lasting else point
         value = self._expression(source, (*path, kind), self.scope, wanted)
         clock = "height" if kind == "at_height" else "at"
-        return Timer(name, part.event, kind.removeprefix("at_"), clock, point, value, when)
-
-    def _timer_events(self, events: Mapping[str, Event]) -> None:
-        for name, part in self.spec.states.items():
-            for timer, spec in (part.timers if part else {}).items():
-                place = self.place("states", name, "timers", timer, "event")
-                event = events.get(spec.event)
-                if event is None:
-                    raise SpecError(f"no event {spec.event!r}", place=place)
-                missing = [p.name for p in event.params if p.default is REQUIRED]
-                if missing:
-                    why = f"{spec.event!r} needs {missing[0]!r}, and a timer gives no parameters"
-                    raise SpecError(why, place=place)
+        self._gives(part.event, part.arguments, (*path, "event"))
+        refused = Binding(Optional(TEXT), "m")
+        arguments = self._arguments(part.arguments, path, self.scope.plus({"refused": refused}))
+        kind = kind.removeprefix("at_")
+        return Timer(name, part.event, kind, clock, point, value, when, arguments)
 
     def _samples(self, events: Mapping[str, Event]) -> None:
         for name in self.spec.check.samples:
@@ -510,19 +564,6 @@ def _narrowed(scope: Scope, test: Expression | None) -> Scope:
     if test is None or binding is None or not isinstance(binding.type, Optional):
         return scope
     return scope.plus({str(test.narrows): Binding(binding.type.of, binding.where)})
-
-
-def _split(text: str) -> list[str]:
-    """Split at the commas that are outside brackets."""
-    parts: list[str] = []
-    depth = 0
-    start = 0
-    for index, char in enumerate(text):
-        depth += (char == "[") - (char == "]")
-        if char == "," and depth == 0:
-            parts.append(text[start:index])
-            start = index + 1
-    return [*parts, text[start:]] if text.strip() else parts
 
 
 def _digest(text: str, functions: str) -> str:

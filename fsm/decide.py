@@ -30,15 +30,19 @@ from typing import Any
 
 import msgspec
 
+from .entry import names_instance
 from .errors import CallerError, StatetapeError, Unavailable
 from .expression import Expression
-from .machine import REQUIRED, Assignment, Effect, Event, Machine, Rejection, Row, State
+from .machine import REQUIRED, Assignment, Effect, Event, Machine, Rejection, Row, State, Timer
 from .types import Json, ValueInvalid, alike, as_json, json_int, quoted
 
 ACCEPTED = "accepted"
 REJECTED = "rejected"
 DEFERRED = "deferred"
 IGNORED = "ignored"
+
+PARKED = "parked@"
+"""What the name of a deferral's own timer begins with; its position follows."""
 
 Deadline = tuple[str, int]
 """("at", microseconds) or ("height", height)."""
@@ -58,7 +62,8 @@ EVALUATION_ERRORS = (ArithmeticError, LookupError, TypeError, ValueError, Statet
 class Moment(msgspec.Struct, frozen=True, gc=False):
     """When and where a decision happens: its only inputs besides state and parameters.
 
-    `follows`: the event is a timer's, or a parked one offered again, not a new command.
+    `follows`: the event is a timer's, or a parked one offered again, not a new command. `refused`:
+    the event that was refused last since the state was entered.
     """
 
     now: int
@@ -67,6 +72,7 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
     state: str
     chain: str | None
     follows: bool = False
+    refused: str | None = None
 
     @property
     def height(self) -> int:
@@ -75,6 +81,14 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
             hint = f"observe it with `statetape head {self.chain} HEIGHT`, or pass --height"
             raise HeightUnknown(f"no height of chain {self.chain} is known", hint=hint)
         return self.given_height
+
+
+class Raised(msgspec.Struct, frozen=True, gc=False):
+    """An event for an instance (`to`; None: the one that raises it), to be delivered."""
+
+    event: str
+    to: str | None
+    params: dict[str, Json]
 
 
 class Decision(msgspec.Struct, gc=False):
@@ -92,6 +106,7 @@ class Decision(msgspec.Struct, gc=False):
     timers: dict[str, Deadline | None] | None = None
     effects: list[Json] | None = None
     reason: Json = None
+    raises: list[Raised] | None = None
 
 
 def decide(
@@ -138,9 +153,15 @@ def decide(
     )
 
 
-def create(machine: Machine, params: Mapping[str, Any], moment: Moment) -> Decision:
-    """Return what `machine` makes of the wish to begin an instance."""
-    event = machine.create
+def create(
+    machine: Machine, params: Mapping[str, Any], moment: Moment, state: str | None = None
+) -> Decision:
+    """Return what `machine` makes of the wish to begin an instance.
+
+    With a `state`, it is in mid-life already: `params` are its data, and what entering the state
+    makes the outside do was done elsewhere. Its timers are armed.
+    """
+    event = machine.create if state is None else machine.adopt
     data = {name: field.default for name, field in machine.fields.items()}
     try:
         typed, stored = bind(event, params)
@@ -153,13 +174,15 @@ def create(machine: Machine, params: Mapping[str, Any], moment: Moment) -> Decis
         changed = _assign((event.assignments,), data, typed, moment)
     except EVALUATION_ERRORS as error:
         return _failed(machine, stored, error)
-    initial = machine.initial
+    initial = machine.initial if state is None else state
     said = (event.effects,)
     decision = _conclude(
         machine, stored, typed, None, initial, data, changed, {}, said, moment, None
     )
     if decision.outcome != ACCEPTED:
         return decision
+    if state is not None:
+        decision.effects = decision.raises = None
     decision.patch = machine.freeze(decision.data or data)
     return decision
 
@@ -252,19 +275,37 @@ def _effects(
     data: dict[str, Any],
     typed: dict[str, Any],
     moment: Moment,
-) -> list[Json]:
-    made: list[Json] = []
+    made: list[Json],
+    raised: list[Raised],
+) -> None:
+    """Add what the effects make of a command: to `made` for the outside, to `raised` for others."""
     for effects in groups:
         for effect in effects:
             if effect.when is not None and not effect.when.call(data, typed, moment):
                 continue
-            said: dict[str, Json] = {"do": effect.do}
+            said: dict[str, Json] = {} if effect.raises else {"do": effect.name}
             for name, argument in effect.arguments:
                 value = argument.call(data, typed, moment)
                 if value is not None:
                     said[name] = argument.type.to_json(value)
-            made.append(said)
-    return made
+            if effect.raises:
+                to = None if effect.to is None else effect.to.call(data, typed, moment)
+                if to is not None and not names_instance(to):
+                    why = f"{quoted(to)} does not name an instance to raise {effect.name} to"
+                    raise ValueInvalid(why, place=effect.name)
+                raised.append(Raised(effect.name, to, said))
+            else:
+                made.append(said)
+
+
+def arguments_of(timer: Timer, data: dict[str, Any], moment: Moment) -> dict[str, Json]:
+    """Return the parameters that a timer gives its event. Raises one of EVALUATION_ERRORS."""
+    given = {}
+    for name, argument in timer.arguments:
+        value = argument.call(data, {}, moment)
+        if value is not None:
+            given[name] = argument.type.to_json(value)
+    return given
 
 
 def _conclude(
@@ -283,23 +324,37 @@ def _conclude(
     """Check the invariants, enter the state, and say what changed."""
     after = {**data, **changed} if changed else data
     changes = None
+    effects: list[Json] = []
+    raised: list[Raised] = []
     try:
         for invariant in machine.invariants:
             if not invariant.test.call(after, data, moment):
                 reason = _reason(machine, "invariant_broken", name=invariant.name)
                 return Decision(REJECTED, stored, reason=reason)
-        effects = _effects(said, data, typed, moment) if said else []
+        if said:
+            _effects(said, data, typed, moment, effects, raised)
         if entered is not None:
             target = machine.states[entered]
             if target.entry:
-                effects = effects + _effects((target.entry,), after, typed, moment)
+                _effects((target.entry,), after, typed, moment, effects, raised)
             if target.timers or timers:
                 changes = _enter(target, after, timers, moment, firing)
+        elif state is not None and machine.states[state].quiet:
+            changes = _heard(machine.states[state], after, timers, moment, firing)
         patch = _patch(machine, data, changed) if changed else None
     except EVALUATION_ERRORS as error:
         return _failed(machine, stored, error)
     to = entered if entered != state else None
-    return Decision(ACCEPTED, stored, to, after, patch, changes or None, effects or None)
+    return Decision(
+        ACCEPTED,
+        stored,
+        to,
+        after,
+        patch,
+        changes or None,
+        effects or None,
+        raises=raised or None,
+    )
 
 
 def _patch(machine: Machine, data: dict[str, Any], changed: dict[str, Any]) -> Json:
@@ -328,22 +383,56 @@ def _enter(
     for timer in state.timers:
         if timer.when is not None and not timer.when.call(data, {}, moment):
             continue
-        name = timer.name
-        value = timer.value.call(data, {}, moment)
-        clock = timer.clock
-        if timer.kind == "after":
-            value = moment.now + max(value, 1)
-        if moment.follows:
-            value = max(value, (moment.height if clock == "height" else moment.now) + 1)
-        value = timer.point.coerce(value, name)
-        wanted.append(name)
-        armed = timers.get(name)
-        if armed is None or name == firing or armed[1] != value or armed[0] != clock:
-            changes[name] = (clock, value)
+        wanted.append(timer.name)
+        _arm(timer, data, timers, moment, firing, changes)
     for name in timers:
-        if name not in wanted and name != firing:
+        if name not in wanted and name != firing and not name.startswith(PARKED):
             changes[name] = None
     return changes
+
+
+def _heard(
+    state: State,
+    data: dict[str, Any],
+    timers: Mapping[str, Any],
+    moment: Moment,
+    firing: str | None,
+) -> dict[str, Deadline | None]:
+    """Return how the quiet timers move when something was accepted that entered no state.
+
+    One that fires itself has told its silence, and rests until something else is accepted.
+    """
+    changes: dict[str, Deadline | None] = {}
+    for timer in state.quiet:
+        if timer.name == firing:
+            continue
+        if timer.when is None or timer.when.call(data, {}, moment):
+            _arm(timer, data, timers, moment, firing, changes)
+        elif timer.name in timers:
+            changes[timer.name] = None
+    return changes
+
+
+def _arm(
+    timer: Timer,
+    data: dict[str, Any],
+    timers: Mapping[str, Any],
+    moment: Moment,
+    firing: str | None,
+    changes: dict[str, Deadline | None],
+) -> None:
+    """Note in `changes` until when a timer waits now, if that is another deadline than before."""
+    name = timer.name
+    clock = timer.clock
+    value = timer.value.call(data, {}, moment)
+    if timer.kind not in ("at", "height"):
+        value = moment.now + max(value, 1)
+    if moment.follows:
+        value = max(value, (moment.height if clock == "height" else moment.now) + 1)
+    value = timer.point.coerce(value, name)
+    armed = timers.get(name)
+    if armed is None or name == firing or armed[1] != value or armed[0] != clock:
+        changes[name] = (clock, value)
 
 
 def _guard(

@@ -72,6 +72,8 @@ class Entry(
     outcome: str | None = None
     params: dict[str, Json] | None = None
     pos: int = 0
+    raised: int | None = None
+    raises: list[dict[str, str]] | None = None
     reason: dict[str, Json] | None = None
     recorded: int | None = None
     seq: int | None = None
@@ -113,12 +115,33 @@ class _Effect(msgspec.Struct):
     do: str
 
 
+class _Raised(msgspec.Struct, forbid_unknown_fields=True):
+    """An event handed over: its name, and the instance it is for."""
+
+    event: str
+    to: str
+
+
 class _Shape(msgspec.Struct):
     """What is inside the members that hold more than a word or a number."""
 
     effects: list[_Effect] | None = None
+    raises: list[_Raised] | None = None
     outcome: Literal["rejected", "deferred", "ignored"] | None = None
     reason: _Reason | None = None
+
+
+INSTANCE_NAME_CHARS_MAX = 400
+
+
+def names_instance(name: str) -> bool:
+    """Whether `name` can name an instance: machine/key, printable, not too long."""
+    machine, slash, key = name.partition("/")
+    return (
+        bool(slash and machine and key)
+        and len(name) <= INSTANCE_NAME_CHARS_MAX
+        and (name.isprintable())
+    )
 
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from .decide import DEFERRED
+from .decide import DEFERRED, PARKED, REJECTED
 from .types import Json
 
 Armed = tuple[str, int, int]
@@ -43,9 +43,23 @@ step = _DECODER.decode
 
 
 class Folded:
-    """One instance, folded: its state, its data in JSON form, its timers and parked commands."""
+    """One instance, folded: its state, its data in JSON form, its timers and parked commands.
 
-    __slots__ = ("data", "last", "name", "parked", "pos", "seq", "spec", "state", "timers")
+    `refused`: position and event of the last refusal since the state was entered.
+    """
+
+    __slots__ = (
+        "data",
+        "last",
+        "name",
+        "parked",
+        "pos",
+        "refused",
+        "seq",
+        "spec",
+        "state",
+        "timers",
+    )
 
     def __init__(self, pos: int, name: str, spec: int, state: str, data: dict[str, Json]) -> None:
         self.pos = pos
@@ -57,6 +71,7 @@ class Folded:
         self.last = pos
         self.timers: dict[str, Armed] = {}
         self.parked: tuple[Parked, ...] = ()
+        self.refused: tuple[int, str] | None = None
 
     def apply(self, entry: Step) -> None:
         """Apply one entry of this instance."""
@@ -66,15 +81,21 @@ class Folded:
             merge(self.data, entry.set)
         if entry.to is not None:
             self.state = entry.to
+            self.refused = None
         if entry.timer is not None:
             self.timers.pop(entry.timer, None)
         if entry.timers is not None:
             self.arm(entry)
         if entry.offer is not None:
             self.parked = tuple(one for one in self.parked if one[0] != entry.offer)
+            self.timers.pop(f"{PARKED}{entry.offer}", None)
+        if entry.outcome is None:
+            return
         if entry.outcome == DEFERRED:
             parked = (entry.pos, entry.event or "", msgspec.json.decode(entry.params))
             self.parked = (*self.parked, parked)
+        elif entry.outcome == REJECTED:
+            self.refused = (entry.pos, entry.event or "")
 
     def arm(self, entry: Step) -> None:
         """Apply an entry's `timers`."""

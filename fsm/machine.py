@@ -15,6 +15,8 @@ from .expression import Expression
 from .spec import MachineSpec
 from .types import Type
 
+QUIET = "quiet"
+"""The kind of a timer that waits for silence."""
 REQUIRED: Any = object()
 """The default of a parameter that has none."""
 
@@ -82,9 +84,14 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Something that the outside has to do."""
+    """Something that the outside has to do, or (`raises`) an event for an instance.
 
-    do: str
+    `name` is what to do, or the event. `to` gives the instance's name; None: the instance itself.
+    """
+
+    name: str
+    raises: bool
+    to: Expression | None
     when: Expression | None
     arguments: tuple[tuple[str, Expression], ...]
 
@@ -114,6 +121,7 @@ class Event:
     effects: tuple[Effect, ...]
     rows: tuple[Row, ...]
     otherwise: str
+    code: int | None = None
 
     def parameter(self, name: str) -> Parameter | None:
         """Return the parameter of that name, or None."""
@@ -122,9 +130,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """A deadline of a state. `kind` is `after` (microseconds), `at` (time) or `height`.
+    """A deadline of a state. `kind`: `after` or `quiet` (microseconds), `at` (time) or `height`.
 
-    `clock` is what it is measured by, `at` or `height`, and `point` the type of its deadline.
+    `clock` is what it is measured by, `at` or `height`, and `point` the type of its deadline. A
+    `quiet` one moves with everything that is accepted. `arguments` are its event's parameters.
     """
 
     name: str
@@ -134,17 +143,22 @@ class Timer:
     point: Type
     value: Expression
     when: Expression | None
+    arguments: tuple[tuple[str, Expression], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One state."""
+    """One state. `quiet` are those of its timers that move with everything accepted."""
 
     name: str
     final: bool
     retain_us: int | None
     timers: tuple[Timer, ...]
     entry: tuple[Effect, ...]
+    code: int | None = None
+    expects: str | None = None
+    no_deadline: str | None = None
+    quiet: tuple[Timer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +171,10 @@ class Invariant:
 
 @dataclass(frozen=True, eq=False)
 class Machine:
-    """A compiled machine. `table[state][event]` gives the rows to try, in order."""
+    """A compiled machine. `table[state][event]` gives the rows to try, in order.
+
+    `adopt` is the creation of an instance that is in mid-life already: it takes the data as it is.
+    """
 
     name: str
     version: int
@@ -170,12 +187,16 @@ class Machine:
     fields: Mapping[str, Field]
     states: Mapping[str, State]
     create: Event
+    adopt: Event
     events: Mapping[str, Event]
     table: Mapping[str, Mapping[str, tuple[Row, ...]]]
     invariants: tuple[Invariant, ...]
     rejections: Mapping[str, Rejection]
     codes: Mapping[int, str]
+    links: tuple[tuple[str, Expression], ...]
+    ledger: tuple[tuple[str, Expression], ...]
     defer_max: int
+    defer_for_us: int | None
     spec: MachineSpec
     document: Document
 
@@ -186,6 +207,16 @@ class Machine:
     def accepted_in(self, event: str) -> list[str]:
         """Return the states that have a row for `event`, in the order of the file."""
         return [state for state, events in self.table.items() if event in events]
+
+    def state_numbered(self, code: int) -> str | None:
+        """Return the name of the state that the original's logs print as `code`, or None."""
+        named = {state.code: state.name for state in self.states.values()}
+        return named.get(code) or self.spec.unused.states.get(code)
+
+    def event_numbered(self, code: int) -> str | None:
+        """Return the name of the event that the original's logs print as `code`, or None."""
+        named = {event.code: event.name for event in self.events.values()}
+        return named.get(code) or self.spec.unused.events.get(code)
 
     def thaw(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return typed data from its JSON form."""

@@ -24,6 +24,7 @@ MachineName = Annotated[
 ]
 Reason = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=64)]
 Expression = Annotated[str | int | bool, Field(union_mode="left_to_right")]
+Code = Annotated[int, Field(ge=0, le=2**31)]
 DurationText = Annotated[str, StringConstraints(pattern=DURATION.pattern.replace(r"\Z", "$"))]
 
 ANY = "any"
@@ -38,7 +39,9 @@ RejectionKind = Literal[
     "evaluation_failed",
     "invariant_broken",
     "deferral_full",
+    "deferral_expired",
     "unknown_instance",
+    "links_too_deep",
 ]
 
 
@@ -73,11 +76,21 @@ class Requirement(Part):
 
 
 class EffectSpec(Part):
-    """Something the outside has to do: its name, its arguments, and when."""
+    """Something that the outside has to do (`do`), or an event for an instance (`raise`)."""
 
-    do: Name
+    do: Name | None = None
+    event: Name | None = Field(default=None, alias="raise")
+    to: Expression | None = None
     when: Expression | None = None
     arguments: dict[Name, Expression] = Field(default={}, alias="with")
+
+    @_model_validator(mode="after")
+    def _one_kind(self) -> EffectSpec:
+        if (self.do is None) == (self.event is None):
+            raise ValueError("write either `do` or `raise`")
+        if self.to is not None and self.event is None:
+            raise ValueError("`to` says which instance an event is raised to: write `raise`")
+        return self
 
 
 class RowSpec(Part):
@@ -94,6 +107,7 @@ class EventSpec(Part):
     """One event: its parameters, what it requires, what it does, and its rows."""
 
     title: str = ""
+    code: Code | None = None
     params: dict[Name, str] = {}
     require: list[Requirement] = []
     set: dict[str, Expression] = {}
@@ -114,25 +128,31 @@ class CreateSpec(Part):
 
 
 class TimerSpec(Part):
-    """A deadline of a state: after a duration, at a time, or at a height of the chain."""
+    """A deadline of a state: after a duration, at a time or a height, or after a silence."""
 
     event: Name
     after: Expression | None = None
     at: Expression | None = None
     at_height: Expression | None = None
+    quiet: Expression | None = None
     when: Expression | None = None
+    arguments: dict[Name, Expression] = Field(default={}, alias="with")
 
     @_model_validator(mode="after")
     def _one_deadline(self) -> TimerSpec:
-        if sum(x is not None for x in (self.after, self.at, self.at_height)) != 1:
-            raise ValueError("write exactly one of `after`, `at`, `at_height`")
+        kinds = (self.after, self.at, self.at_height, self.quiet)
+        if sum(x is not None for x in kinds) != 1:
+            raise ValueError("write exactly one of `after`, `at`, `at_height`, `quiet`")
         return self
 
 
 class StateSpec(Part):
-    """One state: how it is reached first or last, its timers, and its entry's effects."""
+    """One state: what it waits for and until when, and the effects of entering it."""
 
     title: str = ""
+    code: Code | None = None
+    expects: str = ""
+    no_deadline: str = ""
     initial: bool = False
     final: bool = False
     retain: DurationText | None = None
@@ -143,6 +163,8 @@ class StateSpec(Part):
     def _final_is_quiet(self) -> StateSpec:
         if self.final and self.timers:
             raise ValueError("a final state takes nothing, so it has no timers")
+        if self.final and (self.expects or self.no_deadline):
+            raise ValueError("a final state waits for nothing")
         if self.retain and not self.final:
             raise ValueError("only a final state is retained for a time")
         return self
@@ -160,6 +182,13 @@ class FunctionsSpec(Part):
 
     module: MachineName
     signatures: dict[Name, str]
+
+
+class UnusedSpec(Part):
+    """Numbers that the original's logs may show and that this machine does not use."""
+
+    states: dict[Code, Name] = {}
+    events: dict[Code, Name] = {}
 
 
 class CheckSpec(Part):
@@ -188,9 +217,13 @@ class MachineSpec(Part):
     create: CreateSpec | None = None
     states: dict[Name, StateSpec | None] = Field(min_length=1)
     events: dict[Name, EventSpec | None] = {}
+    unused: UnusedSpec = UnusedSpec()
     invariants: list[InvariantSpec] = []
+    links: dict[Name, Expression] = {}
+    ledger: dict[Name, Expression] = {}
     rejections: dict[RejectionKind, RejectionSpec] = {}
     defer_max: int = Field(default=16, ge=1, le=1000)
+    defer_for: DurationText | None = None
     check: CheckSpec = CheckSpec()
 
 

@@ -11,7 +11,7 @@ import json
 import pytest
 from statetape.engine import catalogue
 from statetape.engine.inspect import Inspector
-from statetape.engine.ledger import machine_entry
+from statetape.engine.recording import machine_entry
 from statetape.engine.replay import Replayer
 from statetape.engine.transfer import import_events
 from statetape.engine.verify import verify

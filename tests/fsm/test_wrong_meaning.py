@@ -90,7 +90,7 @@ WRONG: dict[str, list[str]] = {
     "timer of an event with parameters": [
         "states: {open: {initial: true, timers: {t: {event: §e, after: 1s}}}}",
         "events: {e: {params: {a: int = 1, b: int}, <go>}}",
-        "'e' needs 'b', and a timer gives no parameters",
+        "'e' needs 'b': give it under `with`",
     ],
     "timer at a height without a chain": [
         "states: {open: {initial: true, timers: {t: {event: e, at_height: §5}}}}",
