@@ -63,6 +63,10 @@ def new(
     fields: Annotated[
         list[str] | None, typer.Argument(metavar="[FIELD=VALUE]...", help="What it begins with.")
     ] = None,
+    state: Annotated[
+        str | None,
+        typer.Option("--state", help="Take over an instance in mid-life: its state, its data."),
+    ] = None,
     key: IdempotencyOption = None,
     by: ByOption = None,
     cause: CauseOption = None,
@@ -88,11 +92,11 @@ def new(
     from .values import read
 
     found = catalogue.find(machine)
-    params = read(found.create, fields or [])
+    params = read(found.create if state is None else found.adopt, fields or [])
     happened = None if at is None else parse_time(at, "--at")
     with Engine.open(tape, anchor=anchor, key=key_file) as engine:
         options = {"key": key, "by": by, "cause": cause, "at": happened, "height": height}
-        receipt = engine.create(found, instance_key, params, **options)
+        receipt = engine.create(found, instance_key, params, **options, state=state)
     return _told(receipt, as_json=json)
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..fsm.errors import CallerError, StatetapeError
+from ..fsm.machine import Row
 from ..fsm.scenario import Adapter, Result, Step
 from . import catalogue
 from .commands import Create, Observe, Receipt, Send
@@ -119,14 +120,22 @@ def _play(engine: Engine, step: Step) -> Result:
         event, params = step.existing
     command: Create | Send
     if event is None:
-        command = Create(catalogue.machine(step.machine), name, params, height=step.height)
+        machine = catalogue.machine(step.machine)
+        command = Create(machine, name, params, height=step.height, state=step.state)
     else:
         command = Send(name, event, params, height=step.height)
-    return _result(engine, name, engine.execute(command))
+    before = engine.world.instance(name)
+    rows = before.machine.table[before.state].get(event or "", ()) if before else ()
+    return _result(engine, name, engine.execute(command), rows)
 
 
-def _result(engine: Engine, name: str, receipt: Receipt) -> Result:
+def _result(engine: Engine, name: str, receipt: Receipt, rows: Sequence[Row]) -> Result:
+    """Return what a command came to; `rows` are those that it may have taken, in order."""
     instance = engine.world.instance(name)
+    entered = None
+    sure = next((i for i, row in enumerate(rows, 1) if row.when is None), len(rows))
+    if receipt.accepted and any(row.same or row.to is not None for row in rows[:sure]):
+        entered = receipt.state
     return Result(
         outcome=receipt.outcome,
         reason=receipt.reason,
@@ -134,4 +143,5 @@ def _result(engine: Engine, name: str, receipt: Receipt) -> Result:
         exists=instance is not None,
         state=instance.state if instance else None,
         data=instance.machine.freeze(instance.data) if instance else {},
+        entered=entered,
     )

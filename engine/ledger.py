@@ -382,12 +382,14 @@ class Ledger(Recorder):
                 moment,
                 firing=entry.timer,
             )
-            if entry.offer is not None:
+            if entry.offer is None:
+                entry.params = decision.params
+            else:
                 decision.params = None
             self._record(instance, entry, decision)
         except CallerError as error:
             entry.to = entry.from_ = entry.set = entry.effects = entry.timers = None
-            entry.raises = None
+            entry.raises = entry.params = None
             decision = Decision(REJECTED, None, reason={"kind": error.code})
             self._record(instance, entry, decision)
         if decision.to is not None and instance.parked and entry.offer is None:

@@ -14,7 +14,11 @@ from .types import Json
 
 @dataclass(frozen=True)
 class Result:
-    """What a step came to: the command's outcome, and the instance after it in JSON form."""
+    """What a step came to: the command's outcome, and the instance after it in JSON form.
+
+    `entered` is the state whose entry ran because of it, perhaps the same again; None: the command
+    was only recorded, or refused.
+    """
 
     outcome: str
     reason: Json
@@ -22,6 +26,7 @@ class Result:
     exists: bool
     state: str | None
     data: Mapping[str, Json]
+    entered: str | None = None
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Step:
     """One command. `event` None creates the instance; `check` returns what is wrong, in words.
 
     `existing` is the event and parameters to send where the instance to create exists already.
+    With a `state`, the instance to create is in mid-life: `params` are its data fields.
     """
 
     label: str
@@ -40,6 +46,7 @@ class Step:
     height: int | None
     check: Callable[[Result], list[str]]
     existing: tuple[str, Mapping[str, Any]] | None = None
+    state: str | None = None
 
 
 class Adapter(Protocol):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from statetape.fsm.check import ERROR, WARNING, Finding, check
+from statetape.fsm.check import ERROR, WARNING, Finding
 from statetape.fsm.machine import Machine
 
-from .machines import FILE, HEAD, bundled, load, marked
+from .machines import FILE, HEAD, bundled, check, load, marked
 
 
 def loaded(body: str) -> tuple[Machine, str]:

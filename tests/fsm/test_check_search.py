@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from statetape.fsm.check import check
 
-from .machines import FILE, HEAD, load
+from .machines import FILE, HEAD, check, load
 from .work import at_most
 
 

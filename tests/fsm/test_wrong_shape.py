@@ -106,7 +106,7 @@ WRONG: dict[str, list[str]] = {
     "effect without do": [
         "<states>",
         "events: {e: {effects: [§{with: {}}], <go>}}",
-        "has no `do`",
+        "write either `do` or `raise`",
     ],
     "rejection without reason": [
         "<states>",
