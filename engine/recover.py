@@ -20,6 +20,7 @@ from ..storage.files import Files
 from ..storage.tape import Tape
 from ..storage.verify import verify_entries
 from .engine import Engine, wall_clock
+from .loading import folded_of
 
 SHOWN_MAX = 20
 
@@ -87,7 +88,7 @@ def recover(
             if pos < tape.size
         }
         for row in projection.instances(tape):
-            found.open_timers += row.timers is not None
+            found.open_timers += bool(folded_of(row).timers)
             try:
                 machine = engine.world.machine(row.spec)
             except SpecError as error:

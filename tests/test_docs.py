@@ -169,7 +169,7 @@ def test_every_member_of_an_entry_is_documented():
 def test_every_kind_of_refusal_is_documented():
     """Those that decisions give, and those of the engine."""
     text = (DOCS / "reference/machine-language.md").read_text()
-    sources = [ROOT / "fsm/decide.py", ROOT / "engine/ledger.py"]
+    sources = [ROOT / "fsm/decide.py", ROOT / "engine/ledger.py", ROOT / "engine/recording.py"]
     kinds = set()
     for source in sources:
         kinds |= set(re.findall(r'"kind": "([a-z_]+)"', source.read_text()))
