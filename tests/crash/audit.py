@@ -30,10 +30,13 @@ PULSE = load(
     """
 machine: tests.pulse
 version: 1
-title: It counts what it is told, and its own heartbeats
+title: It counts what it is told and its own heartbeats, and tells its neighbour of every fourth
 data:
   count: int = 0
   beats: int = 0
+  told: int = 0
+  neighbour: text
+create: {params: {neighbour: text = ""}, set: {neighbour: neighbour}}
 states:
   open:
     initial: true
@@ -46,6 +49,12 @@ events:
       - that: by > 0
         else: {reason: NOT_POSITIVE}
     set: {count: count + by}
+    effects:
+      - {raise: told, to: neighbour, when: by == 4 and neighbour != "", with: {by: by}}
+    go: [{from: open}]
+  told:
+    params: {by: int}
+    set: {told: told + by}
     go: [{from: open}]
   beat:
     set: {beats: beats + 1}
@@ -82,7 +91,10 @@ def name(instance: int) -> str:
 
 def begin() -> list[Create]:
     """Commands that create the instances; they can be repeated."""
-    return [Create(PULSE, name(i), {}, key="begin") for i in range(INSTANCES)]
+    return [
+        Create(PULSE, name(i), {"neighbour": name((i + 1) % INSTANCES)}, key="begin")
+        for i in range(INSTANCES)
+    ]
 
 
 def command(sender: str, number: int) -> Send:
@@ -122,6 +134,11 @@ def problems(bodies: list[bytes], acked: Mapping[str, int]) -> list[str]:
                 found.append(f"entry {entry['pos']} has seq {entry['seq']}")
     at = {entry["key"]: entry["pos"] for entry in stored if "-" in entry.get("key", "")}
     taken = Counter(entry["key"] for entry in stored if "-" in entry.get("key", ""))
+    raising = {entry["pos"]: len(entry["raises"]) for entry in stored if "raises" in entry}
+    raised = Counter(entry["raised"] for entry in stored if "raised" in entry)
+    if raising != raised:
+        lost = sorted(set(raising.items()) ^ set(raised.items()))[:5]
+        found.append(f"handed over and delivered differ: {lost}")
     found += [f"{key} took effect {count} times" for key, count in taken.items() if count > 1]
     found += [
         f"{key} was acknowledged at {pos}, and is at {at.get(key)}"

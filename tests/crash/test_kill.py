@@ -171,3 +171,6 @@ def test_the_audit_notices_a_lost_a_doubled_and_a_changed_entry(nursery, tmp_pat
     changed = bodies[last - 1].replace(b'"by":', b'"by": ')
     assert changed != bodies[last - 1]
     assert problems([*bodies[: last - 1], changed, *bodies[last:]], acked)
+    handed = next(body for body in bodies if b'"raised":' in body)
+    forged = handed.replace(b'"raised":', b'"raised":1')
+    assert "handed over" in problems([forged if b == handed else b for b in bodies], acked)[0]
