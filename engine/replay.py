@@ -124,7 +124,7 @@ class Replayer:
         elif entry.offer is not None:
             raise _Impossible("nothing led to this offer of a parked command")
         elif entry.raised is not None:
-            self._feed_raised(entry, now)
+            self._feed_raised(entry, now, height)
         elif entry.create is not None:
             if entry.spec is not None:
                 if entry.spec not in world.machines:
@@ -151,9 +151,11 @@ class Replayer:
         waiting.clear()
         waiting.extend(kept)
 
-    def _feed_raised(self, entry: Entry, now: int) -> None:
+    def _feed_raised(self, entry: Entry, now: int, height: int | None) -> None:
         """Deliver the raised event that comes next; alone, another instance's as it is told."""
         waiting = self.ledger.waiting
+        if self.alone and height is not None:
+            self.world.heads[self._owner(entry).machine.chain] = (height, entry.pos)
         if waiting and (not self.alone or waiting[0].pos == entry.raised):
             link = waiting.popleft()
         elif self.alone:

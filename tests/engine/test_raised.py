@@ -239,6 +239,30 @@ def test_replay_misses_a_hand_over_that_was_left_out(tmp_path):
     assert "raised" in wrong.why
 
 
+def test_a_raised_event_is_decided_at_the_newest_height(tmp_path):
+    """Also replayed alone, where nobody tells of heads; the raising command's own does not count."""
+    lock = machine("""
+machine: test.lock
+version: 1
+title: Notes at which height it was told
+chain: moon
+data: {seen: epoch = 0, other: text}
+create: {params: {other: text = ""}, set: {other: other}}
+states: {open: {initial: true}}
+events:
+  tell: {effects: [{raise: told, to: other}, {raise: told}], go: [{from: open}]}
+  told: {set: {seen: height}, go: [{from: open}]}
+""")
+    with open_tape(tmp_path / "t.db") as engine:
+        engine.create(lock, "a")
+        engine.create(lock, "b", {"other": "test.lock/a"})
+        engine.observe("moon", 7)
+        engine.send("test.lock/b", "tell", height=5)
+
+        assert [engine.world.instance(f"test.lock/{key}").data["seen"] for key in "ab"] == [7, 7]
+        replayed(engine)
+
+
 def test_a_creation_may_raise_and_an_adoption_does_not(tmp_path):
     """What beginning raises is told to others; who is taken over in mid-life has told it before."""
     newborn = machine("""
