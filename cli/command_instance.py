@@ -1,4 +1,4 @@
-"""`new`, `send` and `head` change something; `list`, `show`, `history` and `explain` look."""
+"""`new`, `send` and `head`: commands that leave something on the tape."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..fsm.errors import EXIT_DONE, EXIT_FINDING
-from .looking import looking
+from .entries import effect_line, refusal_lines
 from .options import (
     DEFAULT_TAPE,
     AnchorOption,
@@ -16,45 +16,25 @@ from .options import (
     HappenedOption,
     HeightOption,
     IdempotencyOption,
+    InstanceArgument,
     JsonOption,
     KeyFileOption,
     TapeOption,
 )
-from .output import say, say_json, table
+from .output import say, say_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from ..engine.commands import Receipt
-    from ..engine.inspect import Seen
     from ..fsm.entry import Entry
-    from ..fsm.machine import Field, Machine, Parameter
-    from ..fsm.types import Type
 
-PANEL_DO = "Do"
-PANEL_LOOK = "Look"
-
-InstanceArgument = Annotated[
-    str, typer.Argument(help="machine/key, or the key alone where it is the only one.")
-]
-PointOption = Annotated[
-    str | None,
-    typer.Option(
-        "--at",
-        help="An earlier point: a position, time:2020-12-01T00:00:00Z, or height:1900.",
-    ),
-]
+PANEL = "Do"
 
 
 def add(app: typer.Typer) -> None:
     """Add these commands to the app."""
-    app.command(rich_help_panel=PANEL_DO)(new)
-    app.command(rich_help_panel=PANEL_DO)(send)
-    app.command(rich_help_panel=PANEL_DO)(head)
-    app.command("list", rich_help_panel=PANEL_LOOK)(list_instances)
-    app.command(rich_help_panel=PANEL_LOOK)(show)
-    app.command(rich_help_panel=PANEL_LOOK)(history)
-    app.command(rich_help_panel=PANEL_LOOK)(explain)
+    app.command(rich_help_panel=PANEL)(new)
+    app.command(rich_help_panel=PANEL)(send)
+    app.command(rich_help_panel=PANEL)(head)
 
 
 def new(
@@ -227,232 +207,3 @@ def receipt_lines(receipt: Receipt) -> list[str]:
 
 def _harmless(receipt: Receipt) -> bool:
     return (receipt.first or receipt.outcome) in ("deferred", "ignored")
-
-
-def refusal_lines(reason: Any) -> list[str]:
-    """Return a refusal in words: what, what had to hold, what was seen, what would be accepted."""
-    if not reason:
-        return []
-    parts = [str(reason[name]) for name in ("name", "reason") if name in reason]
-    code = f" (exit code {reason['code']})" if "code" in reason else ""
-    lines = [f"{': '.join(parts) or reason['kind']}{code}"]
-    if "that" in reason:
-        lines.append(f"needed: {reason['that']}")
-    if "saw" in reason:
-        lines.append(
-            "saw: " + ", ".join(f"{name} = {value}" for name, value in reason["saw"].items())
-        )
-    if "detail" in reason:
-        lines.append(str(reason["detail"]))
-    if reason.get("needs"):
-        lines.append("needed: " + ", or ".join(reason["needs"]))
-    if "accepts" in reason:
-        lines.append("accepted here: " + (", ".join(reason["accepts"]) or "nothing"))
-    if reason.get("accepted_in"):
-        lines.append("it is accepted in: " + ", ".join(reason["accepted_in"]))
-    return lines
-
-
-def effect_line(effect: Any) -> str:
-    """Return an effect on one line."""
-    said = ", ".join(f"{name}={value}" for name, value in effect.items() if name != "do")
-    return f"{effect['do']} {said}"
-
-
-def list_instances(
-    machine: Annotated[str | None, typer.Option("--machine", help="Only of this machine.")] = None,
-    state: Annotated[str | None, typer.Option("--state", help="Only in this state.")] = None,
-    at: PointOption = None,
-    tape: TapeOption = DEFAULT_TAPE,
-    anchor: AnchorOption = None,
-    json: JsonOption = False,
-) -> int:
-    """List the instances on the tape, now or --at a point."""
-    from ..engine.inspect import parse_point
-
-    point = parse_point(at) if at is not None else None
-    with looking(tape, anchor) as inspector:
-        found = [
-            one
-            for one in (inspector.fold_at(point) if point else inspector.instances())
-            if (machine is None or one.name.partition("/")[0] == machine)
-            and (state is None or one.state == state)
-        ]
-    if json:
-        say_json(
-            [
-                {
-                    "instance": o.name,
-                    "state": o.state,
-                    "seq": o.seq,
-                    "created": o.pos,
-                    "last": o.last,
-                }
-                for o in found
-            ]
-        )
-    elif not found:
-        say("no instances")
-    else:
-        rows = [[o.name, o.state, str(o.seq), str(o.pos), str(o.last)] for o in found]
-        table(["instance", "state", "entries", "created at", "last at"], rows)
-    return EXIT_DONE
-
-
-def show(
-    instance: InstanceArgument,
-    at: PointOption = None,
-    tape: TapeOption = DEFAULT_TAPE,
-    anchor: AnchorOption = None,
-    json: JsonOption = False,
-) -> int:
-    """Show an instance: state, data, timers, and what it accepts. Now, or --at a point."""
-    from ..engine.inspect import parse_point
-
-    point = parse_point(at) if at is not None else None
-    with looking(tape, anchor) as inspector:
-        seen = inspector.show(inspector.find(instance), point)
-    if json:
-        say_json(seen.json())
-        return EXIT_DONE
-    _show(seen)
-    say("accepts")
-    for event in seen.accepts():
-        params = " ".join(param.name for param in event.params)
-        say(f"  {event.name} {params}".rstrip())
-    return EXIT_DONE
-
-
-def _show(seen: Seen) -> None:
-    folded = seen.folded
-    final = " (final)" if seen.final else ""
-    say(f"{folded.name}  {folded.state}{final}")
-    say(f"  {seen.machine.title}, version {seen.machine.version}")
-    say(f"  {folded.seq} entries, positions {folded.pos} to {folded.last}")
-    say("data")
-    for name, value in seen.shown().items():
-        say(f"  {name} = {value}")
-    for name, (kind, deadline, _) in folded.timers.items():
-        say(f"timer {name} {_when(kind, deadline)}")
-    for pos, event, _ in folded.parked:
-        say(f"parked: {event}, since position {pos}")
-
-
-def _when(kind: str, deadline: int) -> str:
-    from ..fsm.moments import show_time
-
-    return f"at height {deadline}" if kind == "height" else f"at {show_time(deadline)}"
-
-
-def history(
-    instance: InstanceArgument,
-    tape: TapeOption = DEFAULT_TAPE,
-    anchor: AnchorOption = None,
-    json: JsonOption = False,
-) -> int:
-    """Show every entry of an instance: what was asked, when, and what was decided."""
-    from ..engine.inspect import entry_json
-
-    with looking(tape, anchor) as inspector:
-        refused = "/" in instance and not inspector.named(instance)
-        name = instance if refused else inspector.find(instance)
-        entries = inspector.history(name)
-        found = inspector.world.instance(name)
-        machine = found.machine if found else None
-    if json:
-        say_json([entry_json(entry) for entry in entries])
-        return EXIT_DONE
-    say(name)
-    for entry in entries:
-        for line in entry_lines(entry, machine):
-            say(line)
-    return EXIT_DONE
-
-
-def entry_lines(entry: Entry, machine: Machine | None = None) -> list[str]:
-    """Return an entry in words; with its machine, values are shown as people write them."""
-    from ..fsm.moments import show_time
-
-    height = f"  height {entry.height}" if entry.height is not None else ""
-    who = f"  by {entry.by}" if entry.by else ""
-    what = f"timer {entry.timer}: {entry.event}" if entry.timer else str(entry.event)
-    if entry.tape is not None:
-        what = " ".join(filter(None, (entry.tape, entry.chain, entry.machine)))
-    if entry.offer is not None:
-        what = f"{what} (parked at {entry.offer}, offered again)"
-    moved = f"  {entry.from_ or ''} → {entry.to}" if entry.to else ""
-    outcome = "" if entry.tape else f"  {entry.outcome or 'accepted'}"
-    lines = [f"{entry.pos:>8}  {show_time(entry.at)}{height}  {what}{outcome}{moved}{who}"]
-    said = []
-    if entry.params:
-        event = machine and (
-            machine.create if entry.create else machine.events.get(entry.event or "")
-        )
-        said.append("asked: " + _flat(entry.params, event.params if event else ()))
-    if entry.set:
-        said.append("set: " + _flat(entry.set, machine.fields.values() if machine else ()))
-    said += refusal_lines(entry.reason)
-    said += [f"to do: {effect_line(effect)}" for effect in entry.effects or []]
-    return lines + [f"{'':>10}{line}" for line in said]
-
-
-def _flat(members: Any, declared: Iterable[Field | Parameter]) -> str:
-    types = {one.name: one.type for one in declared}
-    said = [f"{name}={_short(_written(value, types.get(name)))}" for name, value in members.items()]
-    return ", ".join(said)
-
-
-def _written(value: Any, of: Type | None) -> str:
-    """Return a value of an entry as people write it; what its type does not take, as it stands."""
-    from ..fsm.types import ValueInvalid
-
-    try:
-        return of.show(of.coerce(value, "")) if of is not None else str(value)
-    except ValueInvalid:
-        return str(value)
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def explain(
-    instance: InstanceArgument,
-    tape: TapeOption = DEFAULT_TAPE,
-    anchor: AnchorOption = None,
-    json: JsonOption = False,
-) -> int:
-    """Say why an instance is where it is: what led there, what was refused since, what waits.
-
-    For each refusal: what had to hold, and what was seen instead.
-    """
-    from ..engine.inspect import entry_json
-
-    with looking(tape, anchor) as inspector:
-        found = inspector.explain(inspector.find(instance))
-    seen = found.seen
-    if json:
-        refused = [entry_json(entry) for entry in found.refused]
-        moved = entry_json(found.moved)
-        say_json({**seen.json(), "moved": moved, "height": found.height, "refused": refused})
-        return EXIT_DONE
-    _show(seen)
-    say("brought here by")
-    for line in entry_lines(found.moved, seen.machine):
-        say(line)
-    if found.refused:
-        say(f"refused since then ({len(found.refused)})")
-        for entry in found.refused[-5:]:
-            for line in entry_lines(entry, seen.machine):
-                say(line)
-    for name, (kind, deadline, _) in seen.folded.timers.items():
-        left = (
-            f", {deadline - found.height} to go"
-            if kind == "height" and found.height is not None
-            else ""
-        )
-        say(f"waits for {name} {_when(kind, deadline)}{left}")
-    accepted = ", ".join(event.name for event in seen.accepts())
-    say(f"accepts now: {accepted or 'nothing: it is over'}")
-    return EXIT_DONE

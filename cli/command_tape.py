@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..fsm.errors import EXIT_DONE, EXIT_FINDING, CallerError
-from .command_instance import entry_lines
+from .entries import entry_lines
 from .looking import looking, reading
 from .options import DEFAULT_TAPE, AnchorOption, JsonOption, KeyFileOption, TapeOption
 from .output import OutputFailed, progress, say, say_json, warn

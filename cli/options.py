@@ -56,4 +56,8 @@ HeightOption = Annotated[
     ),
 ]
 
+InstanceArgument = Annotated[
+    str, typer.Argument(help="machine/key, or the key alone where it is the only one.")
+]
+
 DEFAULT_TAPE = Path("statetape.db")

@@ -6,17 +6,17 @@ somebody else is writing. A tape that its anchor contradicts is refused, as it i
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
 from ..fsm import fold
-from ..fsm.decide import ACCEPTED, REJECTED
+from ..fsm.decide import ACCEPTED
 from ..fsm.entry import HEAD, Entry, decode
 from ..fsm.errors import CallerError
 from ..fsm.fold import Folded
@@ -24,11 +24,13 @@ from ..fsm.machine import Event, Machine
 from ..fsm.moments import parse_time
 from ..fsm.types import Json
 from ..storage import projection
-from ..storage.errors import AnchorMissing, TapeDamaged
+from ..storage.errors import AnchorMissing
 from ..storage.files import Files
-from ..storage.reader import Reader
+from ..storage.reader import BATCH_ROWS, Reader
 from .commands import InstanceUnknown
 from .loading import folded_of, open_world
+from .names import Names
+from .recent import Recent, recent
 
 
 class PointInvalid(CallerError):
@@ -146,7 +148,11 @@ class Inspector:
             if owned:
                 held.callback(reader.close)
             held.enter_context(reader.snapshot())
-            self.world = open_world(reader)
+            self.world = open_world(reader, timers=False)
+            self.names = Names(reader, self.world.tail())
+            self._fresh: dict[int, list[int]] = {}
+            for pos, owner in enumerate(self.world.window, self.world.window_base):
+                self._fresh.setdefault(owner, []).append(pos)
             self._held = held.pop_all()
 
     @classmethod
@@ -170,20 +176,16 @@ class Inspector:
 
         Raises InstanceUnknown, naming what comes near.
         """
-        named = self.named(name)
-        if len(named) == 1:
-            return named[0]
-        known = [folded.name for folded in self.instances()]
-        near = named or difflib.get_close_matches(name, known, 3)
+        meant = self.named(name)
+        if len(meant) == 1:
+            return meant[0]
+        near = meant or self.names.near(name)
         hint = f"did you mean {', '.join(near)}?" if near else "`statetape list` shows them all"
         raise InstanceUnknown(f"no instance {name!r} on this tape", hint=hint)
 
     def named(self, name: str) -> list[str]:
         """Return the full names that `name` may mean: itself, or all that have it as their key."""
-        if self.world.instance(name) is not None:
-            return [name]
-        known = [folded.name for folded in self.instances()]
-        return [one for one in known if one.partition("/")[2] == name]
+        return self.names.meant(name)
 
     def instances(self) -> list[Folded]:
         """Return every instance as it is now, by position."""
@@ -233,10 +235,7 @@ class Inspector:
 
     def positions(self, instance: int) -> list[int]:
         """Return the positions of an instance's entries."""
-        world = self.world
-        base = world.window_base
-        fresh = [base + i for i, owner in enumerate(world.window) if owner == instance]
-        return projection.positions(self.reader, instance) + fresh
+        return projection.positions(self.reader, instance) + self._fresh.get(instance, [])
 
     def bodies(self, instance: int) -> Iterator[bytes]:
         """Yield the bytes of an instance's entries, in order. Raises TapeDamaged.
@@ -244,15 +243,23 @@ class Inspector:
         The index that finds them is only a projection, so what it finds is checked.
         """
         seq = 0
-        for body in self.reader.bodies(self.positions(instance)):
-            entry = decode(body)
-            seq += 1
-            if seq != entry.seq or instance not in (entry.instance, entry.pos):
-                raise _index_damaged(instance)
-            yield body
+        positions = self.positions(instance)
+        if any(one >= other for one, other in pairwise(positions)):
+            raise projection.misled(instance)
+        for start in range(0, len(positions), BATCH_ROWS):
+            for body in self.reader.bodies_of(positions[start : start + BATCH_ROWS]):
+                entry = decode(body)
+                seq += 1
+                if seq != entry.seq or instance not in (entry.instance, entry.pos):
+                    raise projection.misled(instance)
+                yield body
         found = self.world.instance_at(instance)
         if found is None or found.seq != seq:
-            raise _index_damaged(instance)
+            raise projection.misled(instance)
+
+    def recent(self, instance: Folded, limit: int) -> Recent:
+        """Return what the last `limit` entries of an instance say. Raises TapeDamaged."""
+        return recent(self.reader, instance, self._fresh.get(instance.pos, []), limit)
 
     def history(self, name: str) -> list[Entry]:
         """Return an instance's entries; of a name that never became one, its refused commands."""
@@ -270,30 +277,6 @@ class Inspector:
         if instance is None:
             raise InstanceUnknown(f"no instance {name!r} on this tape")
         return list(self.reader.bodies([instance.spec, *self.positions(instance.pos)]))
-
-    def explain(self, name: str) -> Explanation:
-        """Return why an instance is where it is."""
-        seen = self.show(name)
-        entries = self.history(name)
-        moved = next((e for e in reversed(entries) if e.to is not None), entries[0])
-        refused = [e for e in entries if e.outcome == REJECTED and e.pos > moved.pos]
-        return Explanation(seen, moved, refused, self.world.height(seen.machine.chain))
-
-
-def _index_damaged(instance: int) -> TapeDamaged:
-    hint = "the entries are the truth: `statetape recover --rebuild` folds them again"
-    why = "the index does not lead to the instance's entries"
-    return TapeDamaged(why, place=f"table history, instance {instance}", hint=hint)
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """An instance, the entry that brought it to its state, and what was refused since then."""
-
-    seen: Seen
-    moved: Entry
-    refused: list[Entry]
-    height: int | None
 
 
 def entry_json(entry: Entry) -> dict[str, Json]:

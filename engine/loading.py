@@ -108,8 +108,12 @@ def row_of(folded: Folded) -> InstanceRow:
     )
 
 
-def open_world(reader: Reader) -> World:
-    """Return the world of a tape: its projections, and what they lack folded in."""
+def open_world(reader: Reader, *, timers: bool = True) -> World:
+    """Return the world of a tape: its projections, and what they lack folded in.
+
+    `timers`: put every armed timer among the deadlines; who only looks does without, since that
+    reads every instance that has one.
+    """
     world = World(Projected(reader), machine_of)
     world.size = projection.projected(reader)
     if world.size:
@@ -125,8 +129,9 @@ def open_world(reader: Reader) -> World:
         _agree(spec, spec_row(entry), "spec", str(spec.pos))
         world.specs[spec.digest] = spec.pos
         world.chains[spec.pos] = spec.chain
-    for row in projection.instances(reader, with_timers=True):
-        world.arm_folded(folded_of(row))
+    if timers:
+        for row in projection.instances(reader, with_timers=True):
+            world.arm_folded(folded_of(row))
     world.absorb(reader.read(world.size + 1))
     return world
 

@@ -51,6 +51,17 @@ def show_duration(value: int) -> str:
     return ("-" if value < 0 else "") + ("".join(parts) or "0s")
 
 
+def show_about(value: int) -> str:
+    """Return microseconds as people say them: the two largest units, from seconds on."""
+    seconds = abs(value) // _UNITS_US["s"]
+    if not seconds:
+        return "less than 1s"
+    hours, minutes, days = seconds // 3600 % 24, seconds // 60 % 60, seconds // 86400
+    parts = ((days, "d"), (hours, "h"), (minutes, "m"), (seconds % 60, "s"))
+    first = next(index for index, (count, _) in enumerate(parts) if count)
+    return " ".join(f"{count}{unit}" for count, unit in parts[first : first + 2] if count)
+
+
 def parse_time(text: str, place: str = "") -> int:
     """Return an ISO 8601 time with zone, or whole microseconds since 1970 UTC, as microseconds."""
     number = exact_int(text)

@@ -23,6 +23,7 @@ PROJECTED = "projection"
 """The cursor that says up to which position the projections go."""
 WINDOW_MAX = 60_000
 """Entries per window of `history`: an offset has two bytes."""
+WINDOWS_READ = 8
 BASE_MAX = 1 << 62
 """No position that a window leads to passes SQLite's integers."""
 HINT = "the entries are the truth: `statetape recover --rebuild` folds them again"
@@ -62,6 +63,12 @@ def _crc(row: Sequence[object]) -> int:
 def damaged(why: str, place: str) -> TapeDamaged:
     """Return the error of a projection that is not what the entries fold to."""
     return TapeDamaged(why, place=place, hint=HINT)
+
+
+def misled(instance: int) -> TapeDamaged:
+    """Return the error of an index that leads to other entries than the instance's."""
+    why = "the index does not lead to the instance's entries"
+    return damaged(why, f"table history, instance {instance}")
 
 
 def _instances(reader: Reader, rest: str, value: object) -> list[InstanceRow]:
@@ -135,11 +142,44 @@ def positions(reader: Reader, instance: int) -> list[int]:
     rest = "WHERE instance = ? ORDER BY base"
     rows = reader.table("history", "base, offsets", tuple[int, bytes], rest, (instance,))
     for base, stored in rows:
-        offsets = array("H", stored[: len(stored) & -2])
-        if len(offsets) * 2 != len(stored) or not 0 < base < BASE_MAX:
-            raise damaged("the index is no index", f"table history, instance {instance}")
-        found += [base + offset for offset in offsets]
+        found += _window(instance, base, stored)
     return found
+
+
+def windows_back(reader: Reader, instance: int) -> Iterator[list[int]]:
+    """Yield the same positions newest first by windows, each ascending; read as they are asked."""
+    rest = "WHERE instance = ? AND base < ? ORDER BY base DESC LIMIT ?"
+    before = BASE_MAX
+    while rows := reader.table(
+        "history", "base, offsets", tuple[int, bytes], rest, (instance, before, WINDOWS_READ)
+    ):
+        for base, stored in rows:
+            if base >= before:  # an index that leads back would be followed for ever
+                raise damaged("the index is no index", f"table history, instance {instance}")
+            before = base
+            yield _window(instance, base, stored)
+
+
+def _window(instance: int, base: int, stored: bytes) -> list[int]:
+    offsets = array("H", stored[: len(stored) & -2])
+    if len(offsets) * 2 != len(stored) or not 0 < base < BASE_MAX:
+        raise damaged("the index is no index", f"table history, instance {instance}")
+    return [base + offset for offset in offsets]
+
+
+def names_from(reader: Reader, least: str, limit: int) -> list[str]:
+    """Return up to `limit` names of projected instances from `least` on, in order.
+
+    Read from the index alone: what a name leads to is checked when it is looked up.
+    """
+    rest = "WHERE name >= ? ORDER BY name LIMIT ?"
+    return [name for (name,) in reader.table("instance", "name", tuple[str], rest, (least, limit))]
+
+
+def names_before(reader: Reader, beyond: str, limit: int) -> list[str]:
+    """Return up to `limit` names of projected instances before `beyond`, the nearest first."""
+    rest = "WHERE name < ? ORDER BY name DESC LIMIT ?"
+    return [name for (name,) in reader.table("instance", "name", tuple[str], rest, (beyond, limit))]
 
 
 def key_position(reader: Reader, instance: int, key: str) -> int | None:

@@ -169,10 +169,10 @@ def test_history_and_explain_tell_the_story(sh):
 
     assert "constructor  accepted   → open" in history
     assert "USR_ILLEGAL_STATE: ALREADY_SETTLING (exit code 20)" in history
-    assert "brought here by" in explained
+    assert f"{MACHINE}/{ALPHA} is in settling since position 6, " in explained
     assert "refused since then (1)" in explained
-    assert "waits for settle_delay at height 1441, 1440 to go" in explained
-    assert "accepts now: update_channel_state, settle" in explained
+    assert "timer settle_delay at height 1441, 1440 to go" in explained
+    assert "accepts now\n  update_channel_state caller:address " in explained
 
 
 def test_a_command_to_an_instance_that_is_not_there(sh):

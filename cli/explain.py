@@ -1,0 +1,301 @@
+"""`explain`: why an instance is where it is. The answer first, what it rests on after."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..fsm.errors import EXIT_DONE
+from .entries import cause_of, effect_line, entry_lines, what
+from .history import labels, missing_lines
+from .looking import looking
+from .options import DEFAULT_TAPE, AnchorOption, InstanceArgument, JsonOption, TapeOption
+from .output import say, say_json, table_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..engine.explain import Explanation, OpenTimer, Place
+    from ..fsm.entry import Entry
+    from ..fsm.machine import Event, Machine
+
+REFUSED_SHOWN = 5
+REFUSED_SHOWN_OF_OTHERS = 2
+COLUMNS_MAX = 3
+"""Ledgers that stand side by side; more stand one below the other."""
+
+
+def explain(
+    instance: InstanceArgument,
+    now: Annotated[
+        str | None,
+        typer.Option(
+            "--now", help="What ages are counted to, e.g. 2020-12-01T00:00:00Z. [default: now]"
+        ),
+    ] = None,
+    tape: TapeOption = DEFAULT_TAPE,
+    anchor: AnchorOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Say why an instance is where it is, and whose move it is.
+
+    Since when, and by what; the oldest unmet expectation among it and what is linked to it; what
+    was refused since, and what that would have needed; the ledgers of both sides; timers, parked
+    commands, effects still to be done; what is accepted now.
+    """
+    from ..engine.explain import explain as explained
+    from ..fsm.moments import parse_time
+
+    at = time.time_ns() // 1000 if now is None else parse_time(now, "--now")
+    with looking(tape, anchor) as inspector:
+        found = explained(inspector, inspector.find(instance), at)
+    if json:
+        say_json(found.json())
+        return EXIT_DONE
+    for line in explanation_lines(found):
+        say(line)
+    return EXIT_DONE
+
+
+def explanation_lines(found: Explanation) -> Iterator[str]:
+    """Yield the whole explanation, line by line."""
+    place = found.place
+    yield _standing(place, found.now)
+    yield f"  {place.seen.machine.title}, version {place.seen.machine.version}"
+    yield from _oldest_lines(found)
+    if len(found.places) > 1 or found.missing or found.more:
+        yield "linked"
+        for one in found.places[1:]:
+            yield f"  {_linked(one, found.now)}"
+        yield from missing_lines(found.missing, more=found.more)
+    for one in found.places:
+        yield from _refusal_lines(one, own=one is place)
+    yield from _ledger_lines(found)
+    for one in found.places:
+        yield from _open_lines(one, found.now, own=one is place)
+    yield from _accepted_lines(place)
+
+
+# the answer
+
+
+def _standing(place: Place, now: int) -> str:
+    """Return since when an instance is where it is, and by what."""
+    entry = place.since.entry
+    state = place.seen.folded.state
+    if not place.since.exact:
+        return f"{place.name} is in {state} since before {_moment(entry, now)}"
+    verb = "ended in" if place.seen.final else "is in"
+    return f"{place.name} {verb} {state} since {_moment(entry, now)}, by {_what(entry)}"
+
+
+def _moment(entry: Entry, now: int) -> str:
+    from ..fsm.moments import show_time
+
+    return f"position {entry.pos}, {show_time(entry.at)} ({_age(entry.at, now)})"
+
+
+def _age(at: int, now: int) -> str:
+    from ..fsm.moments import show_about
+
+    return f"{show_about(now - at)} ago" if at <= now else f"in {show_about(at - now)}"
+
+
+def _what(entry: Entry) -> str:
+    by = f" of {entry.by}" if entry.by else ""
+    return f"{what(entry)}{by}{cause_of(entry)}"
+
+
+def _oldest_lines(found: Explanation) -> Iterator[str]:
+    """Yield who has waited longest, for what, and whether it came at the wrong time."""
+    oldest = found.oldest
+    if oldest is None:
+        rests = found.place.rests
+        yield f"at rest: {rests}" if rests and not found.place.seen.final else "nothing is awaited"
+        return
+    if oldest is found.place:
+        yield "oldest unmet expectation: its own"
+    else:
+        state = oldest.seen.folded.state
+        since = "since" if oldest.since.exact else "since before"
+        moment = _moment(oldest.since.entry, found.now)
+        yield f"oldest unmet expectation: {oldest.name} is in {state} {since} {moment}"
+    yield f"  next move: {_awaited(oldest)}"
+    if oldest.expects and oldest.leaving:
+        yield f"  would leave {oldest.seen.folded.state}: {', '.join(oldest.leaving)}"
+    for entry in oldest.missed:
+        yield f"  {_missed(entry)}"
+
+
+def _awaited(place: Place) -> str:
+    """Return what an instance waits for: in its machine's words, or the events that move it."""
+    if place.expects:
+        return place.expects
+    moves = place.moves
+    if moves:
+        return f"one of {', '.join(moves)}" if len(moves) > 1 else moves[0]
+    if place.leaving:
+        return f"only a timer's: {', '.join(place.leaving)}"
+    return "nothing leads out of this state"
+
+
+def _missed(entry: Entry) -> str:
+    came = f"{entry.event} came too early: refused at position {entry.pos} in {entry.from_}"
+    return f"{came}; it would be accepted now"
+
+
+def _linked(place: Place, now: int) -> str:
+    """Return where a linked instance is, on one line."""
+    state = place.seen.folded.state
+    since = "since" if place.since.exact else "since before"
+    age = _age(place.since.entry.at, now)
+    told = f"{place.name}  {state} {since} position {place.since.entry.pos} ({age})"
+    if place.seen.final:
+        told += ", over"
+    elif place.waits:
+        told += f", waits for {_awaited(place)}"
+    else:
+        told += f", at rest: {place.rests}"
+    return f"{told}  ({place.member.via})"
+
+
+# what was refused
+
+
+def _refusal_lines(place: Place, *, own: bool) -> Iterator[str]:
+    """Yield the last refusals of an instance since it came to its state, the newest last."""
+    if not place.refused:
+        return
+    shown = place.refused[: REFUSED_SHOWN if own else REFUSED_SHOWN_OF_OTHERS]
+    many = f"{place.refused_count}" if place.since.exact else f"at least {place.refused_count}"
+    last = f", the last {len(shown)}" if place.refused_count > len(shown) else ""
+    whose = "since then" if own else f"by {place.name} since position {place.since.entry.pos}"
+    yield f"refused {whose} ({many}{last})"
+    for entry in reversed(shown):
+        state = entry.from_ or place.seen.folded.state
+        yield from entry_lines(entry, place.seen.machine, state=state)
+        first = _first_needed(place, entry)
+        if first:
+            yield f"{'':>10}it needed first: {first}"
+
+
+def _first_needed(place: Place, entry: Entry) -> str:
+    """Return the events that would have led to a state that takes what was refused."""
+    from ..engine.explain import way
+
+    accepted_in = (entry.reason or {}).get("accepted_in")
+    if not accepted_in:
+        return ""
+    steps = way(place.seen.machine, place.seen.folded.state, accepted_in)
+    return ", then ".join(f"{event} → {state}" for event, state in steps)
+
+
+# figures
+
+
+def _ledger_lines(found: Explanation) -> Iterator[str]:
+    """Yield the ledgers side by side; without any, the data of the instance asked about."""
+    with_ledger = [place for place in found.places if place.ledger]
+    if not with_ledger:
+        shown = found.place.seen.shown()
+        if shown:
+            yield "data"
+        for name, value in shown.items():
+            yield f"  {name} = {value}"
+        return
+    yield "ledger" if len(with_ledger) == 1 else "ledgers"
+    for start in range(0, len(with_ledger), COLUMNS_MAX):
+        for line in _side_by_side(with_ledger[start : start + COLUMNS_MAX]):
+            yield f"  {line}"
+
+
+def _side_by_side(places: list[Place]) -> list[str]:
+    cells = [
+        {
+            f"{one.name} ({one.type})": one.shown + (f" ({one.error})" if one.error else "")
+            for one in place.ledger
+        }
+        for place in places
+    ]
+    names = dict.fromkeys(name for cell in cells for name in cell)
+    headers = ["", *labels([place.name for place in places])]
+    return table_lines(headers, [[name, *(cell.get(name, "") for cell in cells)] for name in names])
+
+
+# what is open
+
+
+def _open_lines(place: Place, now: int, *, own: bool) -> Iterator[str]:
+    """Yield an instance's armed timers, parked commands and effects still to be done."""
+    from ..fsm.moments import show_time
+
+    of = "" if own else f" of {place.name}"
+    for timer in place.timers:
+        yield f"timer {timer.name}{of} {_deadline(timer)}: raises {timer.event}"
+    for one in place.parked:
+        entry = one.entry
+        told = f"parked{of}: {entry.event}, since {_moment(entry, now)}"
+        told += f"; it is accepted in: {', '.join(one.accepted_in) or 'no state'}"
+        if one.expires is not None:
+            told += f"; given up at {show_time(one.expires)} ({_age(one.expires, now)})"
+        yield told
+    for effect in place.effects:
+        behind = ", ".join(effect.behind)
+        why = f"not acknowledged by {behind}" if behind else "nobody acknowledges effects here"
+        yield f"to do{of} since position {effect.pos}: {effect_line(effect.effect)} ({why})"
+
+
+def _deadline(timer: OpenTimer) -> str:
+    from ..fsm.moments import show_about, show_time
+
+    if timer.kind == "height":
+        at = f"at height {timer.deadline}"
+        if timer.left is None:
+            return f"{at} (no height of {timer.chain} is known)"
+        left = f"{timer.left} to go" if timer.left > 0 else f"overdue by {-timer.left}"
+    else:
+        at = f"at {show_time(timer.deadline)}"
+        about = show_about(timer.left or 0)
+        left = f"in {about}" if not timer.overdue else f"overdue by {about}"
+    return f"{at}, {left}" + ("; it fires when the engine next runs" if timer.overdue else "")
+
+
+# what is accepted
+
+
+def _accepted_lines(place: Place) -> Iterator[str]:
+    """Yield the events that an instance accepts, their parameters, and where they lead."""
+    accepted = place.seen.accepts()
+    if not accepted:
+        yield "accepts nothing: it is over" if place.seen.final else "accepts nothing"
+        return
+    yield "accepts now"
+    machine = place.seen.machine
+    for event in accepted:
+        params = "".join(f" {_parameter(event, param.name)}" for param in event.params)
+        yield f"  {event.name}{params} → {_leads(machine, place.seen.folded.state, event)}"
+
+
+def _parameter(event: Event, name: str) -> str:
+    from ..fsm.machine import REQUIRED
+
+    param = event.parameter(name)
+    if param is None:
+        return name
+    told = f"{name}:{param.type.name}"
+    if param.default is REQUIRED:
+        return told
+    return f"[{told}={'none' if param.default is None else param.type.show(param.default)}]"
+
+
+def _leads(machine: Machine, state: str, event: Event) -> str:
+    """Return where an event leads, row by row: another state, this one entered again, or none."""
+    from ..engine.explain import leads
+
+    rows = []
+    for row in leads(machine, state, event.name):
+        to = f"{state} again" if row["to"] == state else row["to"] or "stays"
+        rows.append(f"{to} if {row['when']}" if row["when"] else to)
+    return "; else ".join(rows)
