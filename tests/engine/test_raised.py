@@ -240,7 +240,7 @@ def test_replay_misses_a_hand_over_that_was_left_out(tmp_path):
 
 
 def test_a_raised_event_is_decided_at_the_newest_height(tmp_path):
-    """Also replayed alone, where nobody tells of heads; the raising command's own does not count."""
+    """Also replayed alone, where nobody tells of heads; not at the raising command's own."""
     lock = machine("""
 machine: test.lock
 version: 1
