@@ -1,0 +1,121 @@
+"""Lines of a Go program's log: what each says, when, and which line it is.
+
+Understood are the console and the JSON lines of zap, the JSON lines of zerolog, and the marks of
+`go test` between them. A line is told from others by its octets and by how often they came before:
+lines carry their time, so what comes again in another copy of the log, or in one that grew, is the
+same line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .rules import POP, UPSTREAM
+from .times import microseconds
+
+LINE_BYTES_MAX = 65_536
+SAID_CHARS_MAX = 1_000
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_CONSOLE = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{8}(?:[.,][0-9]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)\s+"
+    r"(?:DEBUG|INFO|WARN|ERROR|DPANIC|PANIC|FATAL)\s+(.*)\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+_STACK = re.compile(r"\s+(?:- )?[^\s:]+(?::[0-9]+)?\Z")
+_TEST = re.compile(r"=== (?:RUN|CONT|NAME)\s+(\S+)")
+_TEST_ENDS = re.compile(r"(?:--- (?:FAIL|PASS|SKIP)|FAIL\b|PASS\b|ok\s|panic: )")
+_OF_POP = re.compile(r"\bpopn\.go\b|myelnet/pop\b")
+_OF_UPSTREAM = re.compile(r"filecoin-project/(?:lotus|boost)\b|\bboostd\b|\blotus-miner\b")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line. `number` counts from 1; `said` is its text, shortened.
+
+    `at`: its time in microseconds, or None. `message`: what is searched for words of a machine.
+    `test`: the test that ran, or "". `program`: what wrote the log, as far as is known by then.
+    `follows`: it continues the line before it (a stack trace). `whole`: none of it was cut off.
+    """
+
+    number: int
+    said: str
+    at: int | None
+    message: str
+    test: str
+    program: str | None
+    follows: bool
+    whole: bool
+    octets: bytes
+
+    def identity(self) -> str:
+        """Return what tells this line from others, but not from its repetitions."""
+        return hashlib.sha256(self.octets).hexdigest()[:20]
+
+
+def read_lines(source: bytes) -> Iterator[Line]:
+    """Yield the lines of a log; never fails, whatever the octets."""
+    test = ""
+    program: str | None = None
+    logged = False
+    start = 0
+    number = 0
+    while start < len(source):
+        end = source.find(b"\n", start)
+        end = len(source) if end < 0 else end
+        octets = source[start : min(end, start + LINE_BYTES_MAX)].rstrip(b"\r")
+        whole = end - start <= LINE_BYTES_MAX
+        start = end + 1
+        number += 1
+        text = _COLOUR.sub("", octets.decode("utf-8", "backslashreplace"))
+        at, message, structured = _parse(text)
+        program = _program(text, program, zerolog=structured == "zerolog")
+        test = _running(text, test)
+        follows = logged and not structured and bool(_STACK.match(text))
+        logged = bool(structured) or follows
+        said = "".join(char if char.isprintable() else " " for char in text[:SAID_CHARS_MAX])
+        yield Line(number, said, at, message, test, program, follows, whole, octets)
+
+
+def _parse(text: str) -> tuple[int | None, str, str]:
+    """Return a line's time, what it says, and of what kind it is ("": of none that is known)."""
+    if text.startswith("{"):
+        return _json(text)
+    match = _CONSOLE.match(text)
+    if match is None:
+        return None, text, ""
+    return microseconds(match[1]), match[2], "zap"
+
+
+def _json(text: str) -> tuple[int | None, str, str]:
+    try:
+        said: Any = json.loads(text, parse_float=str)
+    except (ValueError, RecursionError):
+        return None, text, ""
+    if not isinstance(said, dict) or not ("level" in said or "msg" in said):
+        return None, text, ""
+    parts = [said.get(name) for name in ("msg", "message", "error", "err")]
+    at = next((said[name] for name in ("ts", "time", "T") if name in said), None)
+    kind = "zerolog" if "message" in said or "time" in said else "zap"
+    return microseconds(at), ": ".join(str(part) for part in parts if part), kind
+
+
+def _program(text: str, known: str | None, *, zerolog: bool) -> str | None:
+    """Return which program writes this log: only pop's own lines are zerolog's."""
+    if zerolog or _OF_POP.search(text):
+        return POP
+    if known is None and _OF_UPSTREAM.search(text):
+        return UPSTREAM
+    return known
+
+
+def _running(text: str, test: str) -> str:
+    begun = _TEST.match(text)
+    if begun:
+        return begun[1][:100]
+    return "" if _TEST_ENDS.match(text) else test
