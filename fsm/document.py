@@ -57,7 +57,38 @@ class Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML whose only implicit types are true, false, null and decimal integers."""
+    """YAML whose only implicit types are true, false, null and decimal integers.
+
+    What would cost more than it says is refused as it is read, before anything is built of it.
+    """
+
+    def __init__(self, text: str, file: str) -> None:
+        super().__init__(text)
+        self._file = file
+        self._count = 0
+        self._depth = 0
+
+    def get_event(self) -> Any:
+        """Return the next part of the file, or raise SpecError if it may not stand there."""
+        event: Any = super().get_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise self._refuse("anchors and aliases are not part of the language", event)
+        if getattr(event, "tag", None):
+            raise self._refuse("tags are not part of the language", event)
+        if isinstance(event, yaml.CollectionStartEvent):
+            self._depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._depth -= 1
+        self._count += 1
+        if self._depth > DEPTH_MAX:
+            raise self._refuse(f"nested deeper than {DEPTH_MAX}", event)
+        if self._count > NODES_MAX:
+            raise self._refuse(f"more than {NODES_MAX} parts", event)
+        return event
+
+    def _refuse(self, why: str, event: Any) -> SpecError:
+        mark = event.start_mark
+        return SpecError(why, place=f"{self._file}:{mark.line + 1}:{mark.column + 1}")
 
 
 _Loader.yaml_implicit_resolvers = {}
@@ -76,8 +107,7 @@ def read(text: str, file: str) -> Document:
         why = f"{size} bytes; a machine's file has at most {FILE_BYTES_MAX}"
         raise SpecError(why, place=f"{file}:1:1")
     try:
-        _bound(text, file)
-        node = yaml.compose(text, Loader=_Loader)
+        node = _Loader(text, file).get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else f"{file}:1:1"
@@ -92,26 +122,6 @@ def read(text: str, file: str) -> Document:
     if node is None:
         raise SpecError("the file is empty", place=f"{file}:1:1")
     return Document(file, _build(node, (), positions, file), positions)
-
-
-def _bound(text: str, file: str) -> None:
-    """Refuse what would cost more than it says, by walking the events without building nodes."""
-    depth = 0
-    for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
-        mark: Any = event.start_mark
-        place = f"{file}:{mark.line + 1}:{mark.column + 1}"
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise SpecError("anchors and aliases are not part of the language", place=place)
-        if getattr(event, "tag", None):
-            raise SpecError("tags are not part of the language", place=place)
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > DEPTH_MAX:
-            raise SpecError(f"nested deeper than {DEPTH_MAX}", place=place)
-        if count > NODES_MAX:
-            raise SpecError(f"more than {NODES_MAX} parts", place=place)
 
 
 def _build(node: yaml.Node, path: Path, positions: dict[Path, Position], file: str) -> Any:
