@@ -67,8 +67,13 @@ def _states(machine: Machine) -> Iterator[Finding]:
             waiting.append(target)
     for name, state in machine.states.items():
         place = machine.document.place(("states", name))
-        if name not in reached:
+        written = machine.spec.states[name]
+        excused = written is not None and written.unreached != ""
+        if name not in reached and not excused:
             yield Finding(place, ERROR, f"state {name!r} cannot be reached")
+        if name in reached and excused:
+            why = f"state {name!r} can be reached, and `unreached` says it cannot"
+            yield Finding(place, ERROR, why)
         if not state.final and not leads[name] - {name}:
             why = f"state {name!r} is not final, and nothing and no timer can leave it"
             yield Finding(place, ERROR, why)

@@ -153,6 +153,7 @@ class StateSpec(Part):
     code: Code | None = None
     expects: str = ""
     no_deadline: str = ""
+    unreached: str = ""
     initial: bool = False
     final: bool = False
     retain: DurationText | None = None
