@@ -199,7 +199,9 @@ class World:
     def key_position(self, instance: int, key: str) -> int | None:
         """Return the position of the entry that took an idempotency key, or None."""
         pos = self.keys.get((instance, key))
-        return pos if pos is not None else self.source.key_position(instance, key)
+        if pos is not None or instance >= self.window_base:  # nothing of it is projected yet
+            return pos
+        return self.source.key_position(instance, key)
 
     def _armed(self, pos: int, name: str) -> Armed | None:
         try:

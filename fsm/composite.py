@@ -29,6 +29,7 @@ from .types import (
     Scalar,
     Text,
     Type,
+    ValueInvalid,
     alike,
     quoted,
 )
@@ -179,6 +180,11 @@ class Record(Type):
     def coerce(self, value: object, place: str) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise self.refuse(value, place)
+        if value.keys() <= self.fields.keys():
+            try:  # almost always it fits: then nobody asks for the place of a field
+                return {key: of.coerce(value.get(key), key) for key, of in self.fields.items()}
+            except ValueInvalid:
+                pass
         for key in value:
             if key not in self.fields:
                 raise self.refuse(value, place, f"no field {quoted(key)}")
