@@ -1,19 +1,16 @@
-"""`verify`, `replay`, `recover`, `import`, `export`: commands about the tape as a whole."""
+"""`verify`, `replay`, `recover`: commands about the tape as a whole."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..fsm.errors import EXIT_DONE, EXIT_FINDING, CallerError
+from ..fsm.errors import EXIT_DONE, EXIT_FINDING
 from .entries import entry_lines
-from .looking import looking, reading
+from .looking import looking
 from .options import DEFAULT_TAPE, AnchorOption, JsonOption, KeyFileOption, TapeOption
-from .output import OutputFailed, progress, say, say_json, warn
-from .streams import binary_output
-from .whole_file import refuse_own, whole_file
+from .output import progress, say, say_json
 
 if TYPE_CHECKING:
     from ..engine.recover import Recovery
@@ -22,19 +19,11 @@ if TYPE_CHECKING:
 PANEL = "Prove and keep"
 
 
-class FormatUnknown(CallerError):
-    """There is no importer or exporter of that name."""
-
-    code = "format-unknown"
-
-
 def add(app: typer.Typer) -> None:
     """Add these commands to the app."""
     app.command(rich_help_panel=PANEL)(verify)
     app.command(rich_help_panel=PANEL)(replay)
     app.command(rich_help_panel=PANEL)(recover)
-    app.command("import", rich_help_panel=PANEL)(import_history)
-    app.command("export", rich_help_panel=PANEL)(export_history)
 
 
 def verify(
@@ -200,63 +189,3 @@ def recovery_lines(found: Recovery) -> list[str]:
         lines.append(f"the machine at position {spec} cannot be loaded here: {why}")
     lines.append(f"open instances: {found.open_instances}")
     return lines
-
-
-def import_history(
-    form: Annotated[str, typer.Argument(metavar="FORMAT", help="What the file holds: events.")],
-    file: Annotated[Path, typer.Argument(help="The file to read.", exists=True, dir_okay=False)],
-    tape: TapeOption = DEFAULT_TAPE,
-    anchor: AnchorOption = None,
-    key_file: KeyFileOption = None,
-    json: JsonOption = False,
-) -> int:
-    """Bring a history onto a tape. Importing twice adds nothing.
-
-    events: entries as `export` writes them, one per line. The file is checked whole before its
-    first line is stored; `statetape replay` then proves that its outcomes follow.
-    """
-    from ..engine.transfer import import_events
-    from ..storage.files import Files
-
-    if form != "events":
-        raise FormatUnknown(f"no format {form!r}", hint="formats: events")
-    with progress("importing", None) as report:
-        count, added = import_events(file, Files.of(tape, anchor, key_file), progress=report)
-    if json:
-        say_json({"entries": count, "added": added})
-    else:
-        say(f"{count} entries read, {added} added")
-    return EXIT_DONE
-
-
-def export_history(
-    file: Annotated[
-        Path | None, typer.Argument(help="Where to write. [default: standard output]")
-    ] = None,
-    tape: TapeOption = DEFAULT_TAPE,
-    anchor: AnchorOption = None,
-    key_file: KeyFileOption = None,
-) -> int:
-    """Write every entry's exact bytes, one per line: JSON for any tool, and for `import`.
-
-    A FILE that is there is replaced once the last entry is written and synced, not before.
-    """
-    from ..engine.transfer import export_events
-    from ..storage.files import Files
-
-    if file is not None:
-        refuse_own(file, Files.of(tape, anchor, key_file))
-    with reading(tape, anchor) as reader:
-        size = reader.stored_size()
-        try:
-            target = binary_output() if file is None else whole_file(file)
-            with target as out, progress("exporting", size) as report:
-                count = export_events(reader, out, report)
-        except BrokenPipeError:  # whoever read it has read enough
-            return EXIT_DONE
-        except OSError as error:
-            place = "standard output" if file is None else str(file)
-            raise OutputFailed(f"cannot be written: {error.strerror}", place=place) from None
-    if file is not None:
-        warn(f"{count} entries written to {file}")
-    return EXIT_DONE
