@@ -31,7 +31,7 @@ UNLIKELY = "unlikely"
 EXCLUDED = "excluded"
 _RANKS = {POSSIBLE: 0, UNLIKELY: 1, EXCLUDED: 2}
 
-_ALIASES = {
+ALIASES = {
     "DealStatusWaitingForLastBlocks": "DealStatusClientWaitingForLastBlocks",
     "ProviderEventCleanupFinished": "ProviderEventFinalized",
 }
@@ -90,7 +90,7 @@ def decode(
 def _printed(value: int | str) -> int | str:
     if isinstance(value, str) and value.isdecimal() and len(value) <= 9:
         return int(value)
-    return _ALIASES.get(value, value) if isinstance(value, str) else value
+    return ALIASES.get(value, value) if isinstance(value, str) else value
 
 
 def _judge(
