@@ -21,6 +21,7 @@ import msgspec
 from .composite import List, Map, Optional, Record
 from .decide import ACCEPTED, UNDECIDED, Decision, Moment, create, decide
 from .machine import REQUIRED, Event, Machine
+from .spec import StateSpec
 from .types import Amount, Anything, Bool, Bytes, Int, Scalar, Text, Type, ValueInvalid
 
 NODES_MAX = 5_000
@@ -67,15 +68,18 @@ def _states(machine: Machine) -> Iterator[Finding]:
             waiting.append(target)
     for name, state in machine.states.items():
         place = machine.document.place(("states", name))
-        written = machine.spec.states[name]
-        excused = written is not None and written.unreached != ""
-        if name not in reached and not excused:
+        written = machine.spec.states[name] or StateSpec()
+        if name not in reached and not written.unreached:
             yield Finding(place, ERROR, f"state {name!r} cannot be reached")
-        if name in reached and excused:
+        if name in reached and written.unreached:
             why = f"state {name!r} can be reached, and `unreached` says it cannot"
             yield Finding(place, ERROR, why)
-        if not state.final and not leads[name] - {name}:
+        left = state.final or bool(leads[name] - {name})
+        if not left and not written.no_exit:
             why = f"state {name!r} is not final, and nothing and no timer can leave it"
+            yield Finding(place, ERROR, why)
+        if left and written.no_exit:
+            why = f"state {name!r} can be left or is final, and `no_exit` says it cannot be left"
             yield Finding(place, ERROR, why)
 
 

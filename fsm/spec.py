@@ -154,6 +154,7 @@ class StateSpec(Part):
     expects: str = ""
     no_deadline: str = ""
     unreached: str = ""
+    no_exit: str = ""
     initial: bool = False
     final: bool = False
     retain: DurationText | None = None
