@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..fsm.errors import CallerError, StatetapeError
-from ..fsm.machine import Row
+from ..fsm.machine import Row, State
 from ..fsm.scenario import Adapter, Result, Step
 from . import catalogue
 from .commands import Create, Observe, Receipt, Send
@@ -121,6 +121,8 @@ def _play(engine: Engine, step: Step) -> Result:
     command: Create | Send
     if event is None:
         machine = catalogue.machine(step.machine)
+        if step.state is not None:
+            params = {field: params[field] for field in params if field in machine.fields}
         command = Create(machine, name, params, height=step.height, state=step.state)
     else:
         command = Send(name, event, params, height=step.height)
@@ -144,4 +146,11 @@ def _result(engine: Engine, name: str, receipt: Receipt, rows: Sequence[Row]) ->
         state=instance.state if instance else None,
         data=instance.machine.freeze(instance.data) if instance else {},
         entered=entered,
+        fields=tuple(instance.machine.fields) if instance else (),
+        asks=_asks(instance.machine.states[instance.state]) if instance else (),
     )
+
+
+def _asks(state: State) -> tuple[str, ...]:
+    """Return the names of what entering a state makes the outside do."""
+    return tuple(effect.name for effect in state.entry if not effect.raises)

@@ -17,7 +17,8 @@ class Result:
     """What a step came to: the command's outcome, and the instance after it in JSON form.
 
     `entered` is the state whose entry ran because of it, perhaps the same again; None: the command
-    was only recorded, or refused.
+    was only recorded, or refused. `fields` are the names of all data that the machine holds; `asks`
+    is what entering the state it is in now makes the outside do.
     """
 
     outcome: str
@@ -27,6 +28,8 @@ class Result:
     state: str | None
     data: Mapping[str, Json]
     entered: str | None = None
+    fields: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class Step:
     """One command. `event` None creates the instance; `check` returns what is wrong, in words.
 
     `existing` is the event and parameters to send where the instance to create exists already.
-    With a `state`, the instance to create is in mid-life: `params` are its data fields.
+    With a `state`, the instance to create is in mid-life: `params` are its data fields; what the
+    machine does not hold is left out, for a case may know more of the original than we keep.
     """
 
     label: str
