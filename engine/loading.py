@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import msgspec
@@ -22,9 +23,18 @@ REFUSED = ""
 """Beside the timers of a projected instance, under no timer's name: its last refusal."""
 
 
+MACHINES_KEPT = 32
+"""Compiled machines of tapes that are kept: who replays many tapes meets the same texts again."""
+
+
 def machine_of(entry: Entry) -> Machine:
     """Return the machine whose text an entry of the tape holds."""
-    return load(entry.text or "", f"entry {entry.pos}", catalogue.library)
+    return _machine(entry.text or "", f"entry {entry.pos}")
+
+
+@functools.lru_cache(maxsize=MACHINES_KEPT)
+def _machine(text: str, file: str) -> Machine:
+    return load(text, file, catalogue.library)
 
 
 def spec_entry(entry: Entry, machine: Machine) -> Entry:
