@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import gc
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,12 +113,19 @@ def import_source(
     """Record what an importer makes of a source. As `import_foreign`."""
     if isinstance(importer, Dated):
         importer = importer.as_of(engine.clock())
+    return import_items(engine, importer.items(source), progress)
+
+
+def import_items(
+    engine: Engine, items: Iterable[Item], progress: Progress = lambda _: None
+) -> Imported:
+    """Record items, wherever they come from. As `import_foreign`."""
     done = Imported()
-    items = importer.items(source)
+    left = iter(items)
     more = True
     while more:
         with _no_collection():
-            batch = list(itertools.islice(items, BATCH))
+            batch = list(itertools.islice(left, BATCH))
             _record(engine, batch, done)
         progress(done.read)
         more = bool(batch)

@@ -63,8 +63,10 @@ def canonical_uuid(text: str) -> str:
     if _UUID.match(text):
         return text
     shown = text.lower()
-    if shown.startswith("urn:uuid:") or (len(text) == 38 and text[0] + text[-1] == "{}"):
-        shown = shown.removeprefix("urn:uuid:").strip("{}")
+    if shown.startswith("urn:uuid:"):
+        shown = shown[9:]
+    elif shown.startswith("{") and shown.endswith("}"):
+        shown = shown[1:-1]
     elif _BARE.match(shown):
         shown = "-".join((shown[:8], shown[8:12], shown[12:16], shown[16:20], shown[20:]))
     if not _UUID.match(shown):
