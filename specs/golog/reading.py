@@ -43,6 +43,9 @@ from .rules import RULES
 
 STORY = "golog.story"
 REACH_US = 60_000_000
+MINUTE_US = 60_000_000
+"""The rules' times are whole minutes."""
+DECODED_MAX = 1_000
 LISTED_CHARS_MAX = 300
 ONCE_CHARS_MAX = 200
 
@@ -85,6 +88,9 @@ class Reading:
     _runs: dict[tuple[str, str, str], _Run] = field(default_factory=dict)
     _machines: dict[str, None] = field(default_factory=dict)
     _stories: dict[str, None] = field(default_factory=dict)
+    _decoded: dict[tuple[str, str, str | None, int | None], list[Candidate]] = field(
+        default_factory=dict
+    )
     _read: dict[tuple[str, str], None] = field(default_factory=dict)
     _seen: dict[str, int] = field(default_factory=dict)
 
@@ -128,7 +134,7 @@ class Reading:
         yield from self._tell(line, key, message.kind, params, once)
 
     def _refused(self, line: Line, message: Message, once: str) -> Iterator[Item]:
-        candidates = decode(message.first, message.second, line.at, line.program)
+        candidates = self._decode(line, message)
         chosen = candidates[0]
         printed = {"printed_state": message.first, "printed_event": message.second}
         if chosen.verdict == EXCLUDED or chosen.state is None or chosen.event is None:
@@ -154,6 +160,16 @@ class Reading:
         told = {**meant, "instance": instance, "said": line.said}
         yield from self._tell(line, key, REFUSED, told, once)
         yield from self._command(line, instance, chosen, once)
+
+    def _decode(self, line: Line, message: Message) -> list[Candidate]:
+        """Return what a pair can have been; a log that repeats itself is read quickly."""
+        minute = None if line.at is None else line.at // MINUTE_US
+        pair = (message.first, message.second, line.program, minute)
+        if pair not in self._decoded:
+            if len(self._decoded) >= DECODED_MAX:
+                self._decoded.clear()
+            self._decoded[pair] = decode(message.first, message.second, line.at, line.program)
+        return self._decoded[pair]
 
     def _command(self, line: Line, instance: str, chosen: Candidate, once: str) -> Iterator[Item]:
         """Yield the refused event as a command to the machine that it was read as."""

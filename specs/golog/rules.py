@@ -66,7 +66,7 @@ _POP_CLIENT_RAISES: Mapping[str, tuple[str, ...]] = {
     "ClientEventPaymentChannelSkip": _START,
     "ClientEventPaymentChannelCreateInitiated": _START,
     "ClientEventPaymentChannelReady": (*_START, *_WAIT, *_CHECK),
-    "ClientEventPaymentChannelAddingFunds": (*_START, *_WAIT, *_CHECK),
+    "ClientEventPaymentChannelAddingFunds": (*_START, *_CHECK),
     "ClientEventPaymentChannelErrored": (*_START, *_WAIT, *_CHECK),
     "ClientEventLaneAllocated": ("DealStatusPaymentChannelAllocatingLane",),
     "ClientEventAllocateLaneErrored": ("DealStatusPaymentChannelAllocatingLane",),

@@ -280,6 +280,18 @@ def told_by(name: str) -> Told:
     return found
 
 
-if __name__ == "__main__":
-    for path, text in files().items():
+def write() -> list[Path]:
+    """Write every file that is not as it should be, and return which."""
+    changed = [
+        (path, text)
+        for path, text in files().items()
+        if not path.exists() or path.read_text() != text
+    ]
+    for path, text in changed:
         path.write_text(text)
+    return [path for path, _ in changed]
+
+
+if __name__ == "__main__":
+    for path in write():
+        print(f"{path.parent.name}/{path.name}")
