@@ -20,7 +20,7 @@ from ..fsm.decide import REJECTED
 from ..fsm.errors import CallerError, ConflictError
 from ..fsm.importing import Begin, Dated, Event, Importer, Item, Note, Tables
 from ..storage.files import Files
-from ..storage.foreign import Foreign, ForeignInvalid
+from ..storage.foreign import Foreign, ForeignInvalid, ForeignMissing
 from . import catalogue
 from .commands import DUPLICATE, Command, Create, Receipt, Send
 from .engine import Engine
@@ -96,8 +96,10 @@ def opened(importer: Importer, path: Path, files: Files) -> Iterator[Source]:
 
     Raises ForeignMissing, ForeignInvalid, ForeignChanged, OSError.
     """
+    if not path.exists():
+        raise ForeignMissing("there is no such file", place=str(path))
     # Before it is opened: a descriptor of the tape that is closed drops the tape's locks.
-    if any(own.exists() and path.samefile(own) for own in files.all() if path.exists()):
+    if any(own.exists() and path.samefile(own) for own in files.all()):
         raise ForeignInvalid("this is the tape itself, or a file of it", place=str(path))
     if not importer.tables:
         yield path.read_bytes()
