@@ -66,18 +66,21 @@ def _import(module: str) -> ModuleType:
 
 
 def _digest(path: Path) -> str:
-    """SHA-256 (hex) over a module's source and that of the siblings it imports."""
+    """SHA-256 (hex) over a module's source and that of the systems' modules that it imports."""
     sources: dict[str, bytes] = {}
     waiting = [path]
     while waiting:
         file = waiting.pop()
-        if file.name in sources or not file.is_file():
+        own = file.parent == path.parent
+        name = file.name if own else f"{file.parent.name}/{file.name}"
+        if name in sources or not file.is_file():
             continue
-        sources[file.name] = file.read_bytes()
-        for node in ast.walk(ast.parse(sources[file.name])):
-            if isinstance(node, ast.ImportFrom) and node.level == 1:
+        sources[name] = file.read_bytes()
+        for node in ast.walk(ast.parse(sources[name])):
+            if isinstance(node, ast.ImportFrom) and node.level in (1, 2):
                 names = [node.module] if node.module else [alias.name for alias in node.names]
-                waiting += [file.with_name(f"{name}.py") for name in names]
+                system = file.parent if node.level == 1 else file.parent.parent
+                waiting += [system / f"{one.replace('.', '/')}.py" for one in names]
     hashed = hashlib.sha256()
     for name, source in sorted(sources.items()):
         hashed.update(f"{name} {len(source)}\n".encode() + source)

@@ -23,7 +23,18 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from ..fsm import fold
-from ..fsm.driving import Act, Begin, Effect, Look, Perform, Then
+from ..fsm.driving import (
+    DELIVERED,
+    LATE,
+    Act,
+    Begin,
+    Carry,
+    Effect,
+    Look,
+    Perform,
+    Then,
+    delivered,
+)
 from ..fsm.entry import decode
 from ..fsm.errors import StatetapeError
 from ..fsm.machine import Machine
@@ -33,17 +44,10 @@ from .commands import Command, Create, Receipt, Send
 from .engine import Engine
 from .outbox import Pending
 
-DELIVERED = "delivered"
-LOST = "lost"
-LATE = "late"
-
 CONSUMER = "driver"
 PORTION = 64
 EFFECTS_MAX = 100_000
 """Effects performed in one run; machines that keep each other busy for ever are stopped there."""
-
-Carry = Callable[[Effect, Act], str]
-"""What becomes of a command on its way: DELIVERED, LOST or LATE. Time may pass in it."""
 
 
 class DriverEndless(StatetapeError):
@@ -58,11 +62,6 @@ class _OnItsWay(NamedTuple):
     effect: Effect
     number: int
     act: Act
-
-
-def delivered(_effect: Effect, _act: Act) -> str:
-    """Let every command arrive."""
-    return DELIVERED
 
 
 class Driver:

@@ -59,7 +59,19 @@ class Event(NamedTuple):
 
 
 Act = Begin | Event
+
+DELIVERED = "delivered"
+LOST = "lost"
+LATE = "late"
+
 Look = Callable[[str], Then | None]
 """An instance of the effect's own node, as it was at the effect's entry; None: not there yet."""
 Perform = Callable[[Effect, Look], Sequence[Act]]
 """What an effect leads to, in order, on any node. Pure: the same question has the same answer."""
+Carry = Callable[[Effect, Act], str]
+"""What becomes of a command on its way: DELIVERED, LOST, or LATE: after everything else."""
+
+
+def delivered(_effect: Effect, _act: Act) -> str:
+    """Let every command arrive."""
+    return DELIVERED

@@ -6,11 +6,11 @@ import itertools
 import shutil
 
 import pytest
-from statetape.engine.driver import DELIVERED, LATE, LOST, Driver, DriverEndless
+from statetape.engine.driver import Driver, DriverEndless
 from statetape.engine.engine import Engine
 from statetape.engine.inspect import Inspector
 from statetape.engine.replay import Replayer
-from statetape.fsm.driving import Begin, Event
+from statetape.fsm.driving import DELIVERED, LATE, LOST, Begin, Event
 from statetape.fsm.entry import decode
 
 from .machines import Clock, fixed_entropy, machine
