@@ -110,15 +110,17 @@ class _Case:
                 *self._check_fields(step, result),
                 *self._check_emits(step, result, result.data),
             ]
-            self.before = result.state
+            if key == KEY:
+                self.before = result.state
             return [*found, *self._check_final(result)] if last else found
 
         event = step["event"]
         unknown = step.get("rejection_kind") == "unknown_id"
+        key = str(step.get("id") or (NOBODY if unknown else KEY))
         return Step(
             label=f"step {number} ({event})",
             machine=self.machine,
-            key=str(step.get("id") or (NOBODY if unknown else KEY)),
+            key=key,
             event=event,
             params=_params(event, step.get("params") or {}),
             chain=None,
