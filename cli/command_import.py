@@ -111,6 +111,7 @@ def _as_json(done: Imported) -> dict[str, object]:
         "left_out": done.left_out,
         "warnings": done.warnings,
         "notes": notes,
+        "aside": [{"place": note.place, "message": note.message} for note in done.passed],
     }
 
 
@@ -127,6 +128,8 @@ def _lines(done: Imported, file: Path) -> list[str]:
     if done.duplicates:
         counts.append(f"{done.duplicates} there already")
     counts += [f"{done.refused} refused", f"{done.left_out} left out"]
+    if done.aside:
+        counts.append(f"{done.aside} aside")
     return [*lines, ", ".join(counts)]
 
 

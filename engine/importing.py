@@ -40,7 +40,7 @@ class Imported:
     `added`: recorded now, refusals among them; `duplicates`: on the tape already. `refused`: those
     that a machine refused, now or at an earlier import, or that cannot be recorded at all.
     `left_out`: parts of the file that are no items. `notes` holds the places of the first of these,
-    and warnings.
+    and warnings. `aside`: parts that were never expected to be any; the first are in `passed`.
     """
 
     read: int = 0
@@ -49,7 +49,9 @@ class Imported:
     refused: int = 0
     left_out: int = 0
     warnings: int = 0
+    aside: int = 0
     notes: list[Note] = field(default_factory=list)
+    passed: list[Note] = field(default_factory=list)
 
     @property
     def whole(self) -> bool:
@@ -58,6 +60,11 @@ class Imported:
 
     def note(self, note: Note) -> None:
         """Take a note, and count it."""
+        if note.aside:
+            self.aside += 1
+            if len(self.passed) < NOTES_MAX:
+                self.passed.append(note)
+            return
         if note.warning:
             self.warnings += 1
         else:
@@ -106,6 +113,9 @@ def opened(importer: Importer, path: Path, files: Files) -> Iterator[Source]:
         return
     tables = importer.tables
     with Foreign(path) as foreign:
+        if not any(foreign.columns(table) for table in tables):
+            why = f"it has none of the tables {', '.join(tables)}"
+            raise ForeignInvalid(why, place=str(path))
         yield lambda table: foreign.rows(table, tables[table])
 
 

@@ -58,12 +58,14 @@ class Event(_Item, frozen=True, gc=False):
 class Note(msgspec.Struct, frozen=True, gc=False):
     """A part of the file that says nothing to any machine: what it is, and where.
 
-    With `warning`, nothing was left out, and somebody had better look all the same.
+    With `warning`, nothing was left out, and somebody had better look all the same. With `aside`,
+    nobody expected it to say anything: lines of other programs in a log, say.
     """
 
     place: str
     message: str
     warning: bool = False
+    aside: bool = False
 
 
 Item = Begin | Event | Note

@@ -106,7 +106,8 @@ class Reading:
                 continue
             yield from passed.end()
             if not line.whole:
-                yield Note(f"line {line.number}", "longer than is read; its beginning counts")
+                why = "longer than is read; its beginning counts"
+                yield Note(f"line {line.number}", why, warning=True)
             yield from self._said(line, message)
         yield from passed.end()
 
@@ -255,7 +256,8 @@ class _Passed:
             more = self.last - first.number
             place = f"lines {first.number}-{self.last}" if more else f"line {first.number}"
             rest = f" (and {more} more)" if more else ""
-            yield Note(place, f"nothing of a machine: {first.said.strip()[:200]}{rest}")
+            said = f"nothing of a machine: {first.said.strip()[:200]}{rest}"
+            yield Note(place, said, aside=True)
 
 
 def _by(line: Line) -> str:
