@@ -1,20 +1,18 @@
-"""`verify`, `replay`, `recover`: commands about the tape as a whole."""
+"""`verify`, `recover`: commands about the tape as a whole."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..fsm.errors import EXIT_DONE, EXIT_FINDING
 from .entries import entry_lines
-from .looking import looking
 from .options import DEFAULT_TAPE, AnchorOption, JsonOption, KeyFileOption, TapeOption
 from .output import progress, say, say_json
 
 if TYPE_CHECKING:
     from ..engine.recover import Recovery
-    from ..engine.replay import Difference
 
 PANEL = "Prove and keep"
 
@@ -22,7 +20,6 @@ PANEL = "Prove and keep"
 def add(app: typer.Typer) -> None:
     """Add these commands to the app."""
     app.command(rich_help_panel=PANEL)(verify)
-    app.command(rich_help_panel=PANEL)(replay)
     app.command(rich_help_panel=PANEL)(recover)
 
 
@@ -58,56 +55,6 @@ def verify(
         say(f"{size} entries, sound; {anchored}")
         say(f"root {root}")
     return EXIT_FINDING if findings else EXIT_DONE
-
-
-def replay(
-    instance: Annotated[
-        str | None, typer.Argument(help="Only this instance. [default: the whole tape]")
-    ] = None,
-    tape: TapeOption = DEFAULT_TAPE,
-    anchor: AnchorOption = None,
-    json: JsonOption = False,
-) -> int:
-    """Decide every entry again from its recorded inputs and compare every byte.
-
-    Exits with 1 at the first entry that does not follow, and shows both sides.
-    """
-    from ..engine.replay import Replayer
-
-    with looking(tape, anchor) as inspector:
-        if instance is None:
-            size = inspector.reader.stored_size()
-            with progress("replaying", size) as report:
-                found = Replayer().run(inspector.reader.read(), report)
-        else:
-            bodies = inspector.replay_bodies(inspector.find(instance))
-            found = Replayer(alone=True).run(bodies)
-    difference = found.difference
-    if json:
-        said: dict[str, Any] = {"entries": found.entries, "notes": found.notes}
-        if difference is not None:
-            decided = difference.decided.decode() if difference.decided else None
-            said["difference"] = {
-                "pos": difference.pos,
-                "why": difference.why,
-                "recorded": difference.recorded.decode(),
-                "decided": decided,
-            }
-        say_json(said)
-    else:
-        for note in found.notes:
-            say(f"note: {note}")
-        if difference is None:
-            say(f"{found.entries} entries replayed, every byte as recorded")
-        else:
-            _show_difference(difference)
-    return EXIT_DONE if difference is None else EXIT_FINDING
-
-
-def _show_difference(difference: Difference) -> None:
-    say(f"position {difference.pos}: {difference.why}")
-    say(f"  recorded: {difference.recorded.decode() or 'nothing'}")
-    say(f"  decided:  {difference.decided.decode() if difference.decided else 'nothing'}")
 
 
 def recover(

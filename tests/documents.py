@@ -27,6 +27,7 @@ COMMANDS = (
     ("show",),
     ("history",),
     ("explain",),
+    ("diff",),
     ("verify",),
     ("replay",),
     ("recover",),
