@@ -32,16 +32,20 @@ def interests_also(interests: Interests, refs: Sequence[Mapping[str, Any]]) -> d
 def interesting(interests: Interests, space: int, least: int, most: int) -> tuple[str, ...]:
     """Return the roots to retrieve, at most `most`: the most used first.
 
-    With room, as many as fill it. Without, the one most used, if it is used more than what would
-    have to leave for it (`least`).
+    With room, as many as fill it, beside those that were proposed and are still to come. Without,
+    the one most used, if none is to come and it is used more than what would have to leave for it
+    (`least`).
     """
+    coming = [one["size"] for one in interests.values() if one["proposed"]]
     line = sorted(
         (root for root in interests if not interests[root]["proposed"]),
         key=lambda root: (-interests[root]["frequency"], root),
     )
     if space == 0:
-        return tuple(root for root in line[:1] if interests[root]["frequency"] > least)
+        best = () if coming else line[:1]
+        return tuple(root for root in best if interests[root]["frequency"] > least)
     chosen: list[str] = []
+    space -= sum(coming)
     for root in line:
         if len(chosen) < most and interests[root]["size"] <= space:
             chosen.append(root)
