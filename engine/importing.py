@@ -167,19 +167,22 @@ def _record(engine: Engine, items: Sequence[Item], done: Imported) -> None:
         if isinstance(item, Note):
             done.note(item)
             continue
-        done.read += 1
         try:
             commands.append(command_of(item))
             taken.append(item)
         except CallerError as error:
+            done.read += 1
             done.refusal(item, str(error))
+    done.read += len(taken)
     for item, answer in zip(taken, engine.execute_many(commands), strict=True):
         if isinstance(answer, Receipt):
-            if answer.outcome == DUPLICATE:
+            outcome = answer.outcome
+            if outcome == DUPLICATE:
                 done.duplicates += 1
+                outcome = answer.first or ""
             else:
                 done.added += 1
-            if REJECTED in (answer.outcome, answer.first):
+            if outcome == REJECTED:
                 done.refusal(item, in_words(answer))
         elif isinstance(answer, (CallerError, ConflictError)):
             done.refusal(item, str(answer))

@@ -55,6 +55,7 @@ _TO_INT_DIGITS = str.maketrans(_BASE32, _BASE36[:32])
 _NOT_BASE32 = re.compile(r"[^a-z2-7]")
 
 
+@functools.lru_cache(_CACHE_ENTRIES)
 def canonical_uuid(text: str) -> str:
     """Return a UUID in lower case with hyphens: what Go's `uuid.UnmarshalText` reads.
 

@@ -18,8 +18,9 @@ _EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
 _CACHE_ENTRIES = 4096
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])"
-    r"(?:\.([0-9]{1,9}))?(?:Z|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))\Z"
+    r"(?:Z|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))\Z"
 )
+_FRACTION = re.compile(r"\.([0-9]{1,9})(Z|[+-][0-9]{2}:[0-9]{2})\Z")
 _DURATION = re.compile(r"([+-]?)((?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+|0)\Z")
 _PART = re.compile(r"([0-9]*)(?:\.([0-9]*))?(ns|us|µs|μs|ms|s|m|h)")
 _UNITS_NS = {
@@ -35,23 +36,33 @@ _UNITS_NS = {
 _DURATION_CHARS_MAX = 200
 
 
-@functools.lru_cache(_CACHE_ENTRIES)
 def nanoseconds(text: str) -> int:
     """Return an RFC 3339 time with up to nine digits after the second, in nanoseconds."""
+    fraction = text[20:-1]
+    if text[-1:] == "Z" and text[19:20] == "." and fraction.isdecimal() and fraction.isascii():
+        if len(fraction) > 9:
+            raise ValueError(f"{text[:80]!a} is not a time in nanoseconds: too many digits")
+        return _seconds(f"{text[:19]}Z") * SECOND_NS + int(f"{fraction:0<9}")
+    if "." not in text:
+        return _seconds(text) * SECOND_NS
+    match = _FRACTION.search(text)
+    if match is None:
+        raise ValueError(f"{text[:80]!a} is not an RFC 3339 time")
+    return _seconds(text[: match.start()] + match[2]) * SECOND_NS + int(f"{match[1]:0<9}")
+
+
+@functools.lru_cache(_CACHE_ENTRIES)
+def _seconds(text: str) -> int:
+    """Return an RFC 3339 time without fraction in seconds: those of one batch share a few."""
     match = _TIME.match(text)
     if match is None:
         raise ValueError(f"{text[:80]!a} is not an RFC 3339 time")
-    day, hour, minute, second, fraction, sign, offset_hours, offset_minutes = match.groups()
-    seconds = _midnight(day) + int(hour) * 3600 + int(minute) * 60 + int(second)
-    if sign is not None:
-        offset = int(offset_hours) * 3600 + int(offset_minutes) * 60
-        seconds += offset if sign == "-" else -offset
-    exact = int(fraction) * 10 ** (9 - len(fraction)) if fraction else 0
-    moment: int = seconds * SECOND_NS + exact
-    return moment
+    day, hour, minute, second, sign, offset_hours, offset_minutes = match.groups()
+    offset = int(offset_hours or 0) * 3600 + int(offset_minutes or 0) * 60
+    since_midnight = int(hour) * 3600 + int(minute) * 60 + int(second)
+    return _midnight(day) + since_midnight + (offset if sign == "-" else -offset)
 
 
-@functools.lru_cache(_CACHE_ENTRIES)
 def _midnight(day: str) -> int:
     """Return the beginning of a day in seconds since 1970 UTC."""
     try:

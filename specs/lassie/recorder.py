@@ -217,21 +217,20 @@ def _undecodable(error: Exception, place: str) -> Refused:
 def _single(event: _Single, place: str, now: int) -> list[Item]:
     """Return the item of a version 1 event, after a warning if it is ahead of `now`."""
     retrieval = _retrieval(event.retrieval_id, place)
-    instance = _required(event.instance_id, place, "instanceId")
-    cid = _required(event.cid, place, "cid")
-    phase = _required(event.phase, place, "phase")
+    instance = event.instance_id or _required(event.instance_id, place, "instanceId")
+    cid = event.cid or _required(event.cid, place, "cid")
+    phase = event.phase or _required(event.phase, place, "phase")
     if phase not in PHASES:
         raise Refused(f"{place}.phase", f"{phase[:80]!a} is none of {', '.join(PHASES)}")
-    phase_start_ns = _moment(event.phase_start_time, place, "phaseStartTime")
-    _not_far_ahead(phase_start_ns, now, place, "phaseStartTime")
-    written = _required(event.event_name, place, "eventName")
+    limit_ns = (now + DAY_US) * 1000
+    phase_start_ns = _moment(event.phase_start_time, place, "phaseStartTime", limit_ns)
+    written = event.event_name or _required(event.event_name, place, "eventName")
     name = _EVENT_NAMES.get(written)
     if name is None:
         raise Refused(
             f"{place}.eventName", f"{written[:80]!a} is none of {', '.join(_EVENT_NAMES)}"
         )
-    event_ns = _moment(event.event_time, place, "eventTime")
-    _not_far_ahead(event_ns, now, place, "eventTime")
+    event_ns = _moment(event.event_time, place, "eventTime", limit_ns)
     try:
         check_cid(cid)
     except ValueError as error:
@@ -260,7 +259,7 @@ def _single(event: _Single, place: str, now: int) -> list[Item]:
 def _aggregate(event: _Aggregate, place: str, now: int) -> list[Item]:
     """Return the item of a version 2 event, after a warning if it is ahead of `now`."""
     retrieval = _retrieval(event.retrieval_id, place)
-    instance = _required(event.instance_id, place, "instanceId")
+    instance = event.instance_id or _required(event.instance_id, place, "instanceId")
     start_ns = _moment(event.start_time, place, "startTime")
     end_ns = _moment(event.end_time, place, "endTime")
     if end_ns < start_ns:
@@ -325,7 +324,7 @@ def _attempts(attempts: Mapping[str, _Attempt | None], place: str) -> dict[str, 
 def _retrieval(text: str | None, place: str) -> str:
     """Return the retrieval's UUID in its one form."""
     try:
-        retrieval = canonical_uuid(_required(text, place, "retrievalId"))
+        retrieval = canonical_uuid(text or _required(text, place, "retrievalId"))
     except Refused:
         raise
     except ValueError as error:
@@ -341,21 +340,19 @@ def _required(text: str | None, place: str, member: str) -> str:
     return text
 
 
-def _moment(text: str | None, place: str, member: str) -> int:
-    """Return a required time in nanoseconds."""
-    written = _required(text, place, member)
+def _moment(text: str | None, place: str, member: str, limit_ns: int | None = None) -> int:
+    """Return a required time in nanoseconds, at most `limit_ns`."""
     try:
-        moment = nanoseconds(written)
+        moment = nanoseconds(text or _required(text, place, member))
+    except Refused:
+        raise
     except ValueError as error:
         raise Refused(f"{place}.{member}", str(error)) from None
     if moment == ZERO_TIME_NS:
         raise Refused(f"{place}.{member}", "the zero time is no time")
-    return moment
-
-
-def _not_far_ahead(moment_ns: int, now: int, place: str, member: str) -> None:
-    if moment_ns > (now + DAY_US) * 1000:
+    if limit_ns is not None and moment > limit_ns:
         raise Refused(f"{place}.{member}", "more than 24 hours in the future")
+    return moment
 
 
 def _at(moment_ns: int) -> int | None:

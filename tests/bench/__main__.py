@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import commits, reading, startup, timers
+from . import commits, importing, reading, startup, timers
 
-for benchmark in (commits, timers, startup, reading):
+for benchmark in (commits, timers, startup, importing, reading):
     benchmark.main()

@@ -106,6 +106,7 @@ def test_json_says_the_same_to_programs(run):
                 "message": "'no' is none of indexer, query, retrieval",
             }
         ],
+        "aside": [],
     }
 
 

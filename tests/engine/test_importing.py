@@ -287,6 +287,14 @@ def test_notes_are_counted_beyond_what_is_kept(engine):
     assert done.notes[-1].place == f"line {NOTES_MAX - 1}"
 
 
+def test_what_nobody_expected_to_say_anything_is_no_finding(engine):
+    """Lines of other programs in a log, say: counted apart, and the import is whole."""
+    done = import_items(engine, [BEGIN, Note("line 2", "GET /", aside=True)])
+
+    assert (done.read, done.added, done.aside, done.left_out, done.whole) == (1, 1, 1, 0, True)
+    assert (done.notes, [note.place for note in done.passed]) == ([], ["line 2"])
+
+
 def test_progress_is_told_after_each_commit(engine, tmp_path, small_batches):
     """The number of items done, at the end all of them."""
     path = tmp_path / "file.json"
@@ -360,6 +368,11 @@ def test_a_file_that_cannot_be_read_is_an_error_of_its_own(engine, tmp_path):
 
     with pytest.raises(ForeignInvalid):
         import_foreign(engine, FromTables(), tmp_path / "text")
+    with sqlite3.connect(tmp_path / "other.db") as db:
+        db.execute("CREATE TABLE unlike (id INTEGER PRIMARY KEY)")
+    db.close()
+    with pytest.raises(ForeignInvalid, match="none of the tables log"):
+        import_foreign(engine, FromTables(), tmp_path / "other.db")
     with pytest.raises(ForeignMissing):
         import_foreign(engine, FromTables(), tmp_path / "nothing")
     with pytest.raises(ForeignMissing):
