@@ -1,0 +1,248 @@
+"""From Boost's retrieval log to histories: a retrieval's row, its deal's events, its transfer's.
+
+Theory of operation. The deal's events are sent to the table that Boost's provider ran, by name.
+What the table makes of an event is compared with the status that Boost recorded after it, row by
+row: where they differ, `Found` says so and goes on from what was recorded. So neither the record
+nor the difference is lost, and one does not hide what comes after it.
+
+R1  A row is compared with the row before it, and with nothing else. So what is said of it does not
+    depend on how many older rows the file still has: Boost removes them.
+R2  Boost does not record ProviderEventBlockSent. Where an event fits only after it, it was there.
+R3  A deal whose first row is not its opening began before what the file holds: it begins here in
+    the status of that row, and the row itself is only noted.
+R4  A transfer's events have no status of their own. Where they are there from the opening on, the
+    status of the transfer in the retrieval's row is compared with where they lead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...fsm.importing import Begin, Event, Item, Note, Tables
+from ..golog.decode import ALIASES
+from ..golog.table import Table
+from ..golog.tables import TABLES
+from .columns import Columns, Identities, digest, numbered
+
+RETRIEVAL = "boost.retrieval"
+MARKET = "boost.market_deal"
+TRANSFER = "boost.data_transfer"
+SENT = "ProviderEventBlockSent"
+OPENED = "ProviderEventOpen"
+TRANSFER_OPENED = "Open"
+
+COLUMNS = {
+    "RetrievalDealStates": (
+        "CreatedAt UpdatedAt LocalPeerID PeerID DealID TransferID PayloadCID PieceCID "
+        "PaymentInterval PaymentIntervalIncrease PricePerByte UnsealPrice Status Message TotalSent "
+        "DTStatus DTMessage"
+    ),
+    "RetrievalMarketEvents": "PeerID DealID CreatedAt Name Status Message",
+    "RetrievalDataTransferEvents": "PeerID TransferID CreatedAt Name Message",
+}
+
+
+def _table(machine: str) -> Table:
+    return next(table for table in TABLES if table.machine == machine)
+
+
+MARKET_TABLE = _table("filecoin.gfm_retrieval_provider")
+TRANSFER_TABLE = _table("filecoin.dt_channel")
+
+
+@dataclass
+class _Ended:
+    """How a transfer's row says it stands: the status, when, and where that was written."""
+
+    status: str
+    at: int | None
+    place: str
+
+
+@dataclass
+class Retrievals:
+    """Reads the retrievals of one file."""
+
+    tables: Tables
+    _begun: dict[str, None] = field(default_factory=dict)
+    _of_transfer: dict[str, str] = field(default_factory=dict)
+    """The retrieval that a transfer is of."""
+    _stands: dict[str, _Ended] = field(default_factory=dict)
+    """How each transfer stands, by its key."""
+
+    def items(self) -> Iterator[Item]:
+        """Yield the retrievals, then the events of their deals and transfers."""
+        yield from self._rows()
+        yield from self._market()
+        yield from self._transfers()
+
+    def _rows(self) -> Iterator[Item]:
+        for columns in numbered("RetrievalDealStates", self.tables("RetrievalDealStates")):
+            peer = columns.key("PeerID")
+            if not peer:
+                yield Note(columns.place, "a retrieval without a peer")
+                continue
+            created, updated = columns.time("CreatedAt"), columns.time("UpdatedAt")
+            deal, transfer = columns.whole("DealID"), columns.whole("TransferID")
+            key = f"{peer}.{deal}" if deal else f"{peer}.at-{digest(created, *_values(columns))}"
+            yield from self._begin(RETRIEVAL, key, columns.place, created)
+            yield _event(
+                f"row {digest(*_values(columns))}",
+                columns.place,
+                f"{RETRIEVAL}/{key}",
+                "Recorded",
+                _recorded(columns),
+                updated if updated is not None else created,
+            )
+            if transfer:
+                name = f"{peer}.{transfer}"
+                self._of_transfer[name] = key
+                status = columns.text("DTStatus")
+                self._stands[name] = _Ended(status, updated, columns.place)
+            yield from columns.complaints
+
+    def _market(self) -> Iterator[Item]:
+        """Yield the events of deals, each compared with the status that was recorded after it."""
+        identities = Identities()
+        status_of: dict[str, str] = {}
+        for columns in numbered("RetrievalMarketEvents", self.tables("RetrievalMarketEvents")):
+            identity = identities.of(columns.row)
+            peer, deal = columns.key("PeerID"), columns.whole("DealID")
+            name, status = columns.text("Name"), _printed(columns.text("Status"))
+            if not peer or deal is None or not name:
+                yield Note(columns.place, "no deal or no event is named")
+                continue
+            key = f"{peer}.{deal}"
+            at = columns.time("CreatedAt")
+            before = status_of.get(key)
+            known = MARKET_TABLE.state(status) is not None and status not in MARKET_TABLE.unused
+            if known:
+                status_of[key] = status
+            else:
+                yield Note(columns.place, f"unknown status {status!r}", warning=True)
+            if before is None:
+                opened = name == OPENED or not known
+                begun = MARKET_TABLE.initial if opened else status
+                yield from self._part(MARKET, key, key, columns.place, at, begun)
+                if not opened:
+                    why = f"{key}: the rows before {name} are gone; it begins in {status}"
+                    yield Note(columns.place, why, warning=True)
+                    continue
+            yield from self._compared(columns, key, identity, before, at)
+            yield from columns.complaints
+
+    def _compared(
+        self, columns: Columns, key: str, identity: str, before: str | None, at: int | None
+    ) -> Iterator[Item]:
+        name, status = columns.text("Name"), _printed(columns.text("Status"))
+        instance, place = f"{MARKET}/{key}", columns.place
+        source = before if before is not None else MARKET_TABLE.initial
+        to = MARKET_TABLE.after(source, name)
+        sent = MARKET_TABLE.after(source, SENT)
+        if to != status and sent is not None and MARKET_TABLE.after(sent, name) == status:
+            to = status
+            params = {"status": sent, "message": "not recorded by Boost; what follows shows it"}
+            yield _event(f"sent {identity}", place, instance, SENT, params, at)
+        params = columns.given(status=lambda: status, message=lambda: columns.text("Message"))
+        yield _event(identity, place, instance, name, params, at)
+        if to != status and MARKET_TABLE.state(status) is not None:
+            leads = f"leads to {to}" if to else "does not take it"
+            why = f"Boost recorded {status} after {name}; from {source} the table {leads}"
+            found = {"found": status, "why": why}
+            yield _event(f"found {identity}", place, instance, "Found", found, at)
+
+    def _transfers(self) -> Iterator[Item]:
+        identities = Identities()
+        state_of: dict[str, str] = {}
+        table = "RetrievalDataTransferEvents"
+        for columns in numbered(table, self.tables(table)):
+            identity = identities.of(columns.row)
+            peer, transfer = columns.key("PeerID"), columns.whole("TransferID")
+            name, at = columns.text("Name"), columns.time("CreatedAt")
+            if not peer or transfer is None or not name:
+                yield Note(columns.place, "no transfer or no event is named")
+                continue
+            key = f"{peer}.{transfer}"
+            if f"{TRANSFER}/{key}" not in self._begun:
+                retrieval = self._of_transfer.get(key, "")
+                yield from self._part(
+                    TRANSFER, key, retrieval, columns.place, at, TRANSFER_TABLE.initial
+                )
+                if name == TRANSFER_OPENED:
+                    state_of[key] = TRANSFER_TABLE.initial
+            if key in state_of:
+                to = TRANSFER_TABLE.after(state_of[key], name)
+                state_of[key] = to if to is not None else state_of[key]
+            params = columns.given(message=lambda: columns.text("Message"))  # noqa: B023
+            yield _event(identity, columns.place, f"{TRANSFER}/{key}", name, params, at)
+            yield from columns.complaints
+        for key, state in state_of.items():
+            yield from self._stand(key, state)
+
+    def _stand(self, key: str, state: str) -> Iterator[Item]:
+        """Yield what a transfer's row says otherwise than its events (R4)."""
+        stands = self._stands.get(key)
+        if stands is None or stands.status in ("", state):
+            return
+        if TRANSFER_TABLE.state(stands.status) is None or stands.status in TRANSFER_TABLE.unused:
+            why = f"unknown status of a transfer {stands.status!r}"
+            yield Note(stands.place, why, warning=True)
+            return
+        why = f"Boost recorded {stands.status}; its events lead to {state}"
+        found = {"found": stands.status, "why": why}
+        once = f"stands {digest(stands.status, stands.at)}"
+        yield _event(once, stands.place, f"{TRANSFER}/{key}", "Found", found, stands.at)
+
+    def _part(
+        self, machine: str, key: str, retrieval: str, place: str, at: int | None, state: str
+    ) -> Iterator[Item]:
+        """Yield the beginning of a deal or a transfer, tied to its retrieval if there is one."""
+        yield from self._begin(machine, key, place, at, state)
+        if f"{RETRIEVAL}/{retrieval}" not in self._begun:
+            return
+        whole, part = f"{RETRIEVAL}/{retrieval}", f"{machine}/{key}"
+        yield _event("retrieval", place, part, "BelongsTo", {"retrieval": whole}, at)
+        yield _event(f"part {machine}", place, whole, "HasPart", {"part": part}, at)
+
+    def _begin(
+        self, machine: str, key: str, place: str, at: int | None, state: str | None = None
+    ) -> Iterator[Item]:
+        name = f"{machine}/{key}"
+        if name not in self._begun:
+            self._begun[name] = None
+            yield Begin(once="begin", place=place, machine=machine, key=key, at=at, state=state)
+
+
+def _event(
+    once: str, place: str, instance: str, event: str, params: Mapping[str, Any], at: int | None
+) -> Event:
+    return Event(once=once, place=place, instance=instance, event=event, params=params, at=at)
+
+
+def _printed(status: str) -> str:
+    """Return a status by the table's name, where it is printed by another."""
+    return ALIASES.get(status, status)
+
+
+def _values(columns: Columns) -> list[tuple[str, Any]]:
+    return sorted(columns.row.items())
+
+
+def _recorded(columns: Columns) -> dict[str, Any]:
+    return columns.given(
+        status=lambda: columns.text("Status"),
+        message=lambda: columns.text("Message"),
+        transfer_status=lambda: columns.text("DTStatus"),
+        transfer_message=lambda: columns.text("DTMessage"),
+        total_sent=lambda: columns.whole("TotalSent"),
+        price_per_byte=lambda: columns.whole("PricePerByte"),
+        unseal_price=lambda: columns.whole("UnsealPrice"),
+        payment_interval=lambda: columns.whole("PaymentInterval"),
+        payment_interval_increase=lambda: columns.whole("PaymentIntervalIncrease"),
+        own_peer=lambda: columns.text("LocalPeerID"),
+        peer=lambda: columns.text("PeerID"),
+        payload=lambda: columns.text("PayloadCID"),
+        piece=lambda: columns.text("PieceCID"),
+    )
