@@ -46,7 +46,7 @@ def what_if_lines(found: WhatIf, changes: Changes, *, steps: bool) -> Iterator[s
         yield f"  {difference_words(found.steps, index)}"
         first = found.steps[index]
         for side, lines in (("recorded", _recorded(found, first)), ("here", _here(found, first))):
-            if lines:
+            if lines and not steps:
                 yield f"  {side}"
                 yield from (f"  {line}" for line in lines)
         yield from _later_lines(found, index)
@@ -116,8 +116,8 @@ def difference_words(steps: Sequence[Step], index: int) -> str:
     if became == _became(recorded, None):
         became = f"it differs in {', '.join(step.differs)}"
         if "set" in step.differs:
-            became = f"set {_set(decided)}"
-            was += f", set {_set(recorded)}"
+            was += f", set {_set(recorded, decided)}"
+            became = f"set {_set(decided, recorded)}"
     return f"position {recorded.pos}: {was}; {where}: {became}"
 
 
@@ -145,9 +145,15 @@ def why(reason: Mapping[str, Any]) -> str:
     return ": ".join(told) or REFUSALS.get(kind, kind)
 
 
-def _set(entry: Entry) -> str:
-    said = [f"{name}={_short(str(value))}" for name, value in (entry.set or {}).items()]
-    return ", ".join(said) or "nothing"
+def _set(entry: Entry, other: Entry) -> str:
+    """Return what an entry sets otherwise than another."""
+    mine, others = entry.set or {}, other.set or {}
+    said = [
+        f"{name}={_short(str(value))}"
+        for name, value in mine.items()
+        if name not in others or others[name] != value
+    ]
+    return ", ".join(said) or "nothing of that"
 
 
 def _error(step: Step) -> str:
@@ -255,6 +261,8 @@ def _here(found: WhatIf, step: Step) -> list[str]:
 
 def _step_lines(found: WhatIf) -> Iterator[str]:
     """Yield every entry with what was asked and decided, and the instance after it."""
+    defaults = {name: field.default for name, field in found.other.fields.items()}
+    begun = shown_data(found.other, found.other.freeze(defaults))
     for index, (step, folded) in enumerate(found.standing()):
         if step.different or step.decided is None:
             yield from _recorded(found, step)
@@ -271,15 +279,16 @@ def _step_lines(found: WhatIf) -> Iterator[str]:
         elif step.different:
             yield f"{INDENT}here:"
         yield from _here(found, step)
-        yield f"{INDENT}after it: {_standing(folded, found.other)}"
+        yield f"{INDENT}after it: {_standing(folded, found.other, begun)}"
 
 
-def _standing(folded: Folded | None, machine: Machine) -> str:
-    """Return an instance on one line."""
+def _standing(folded: Folded | None, machine: Machine, begun: Mapping[str, str]) -> str:
+    """Return an instance on one line: its state, and what is not as every instance begins."""
     if folded is None:
         return "no instance"
-    values = [f"{name}={value}" for name, value in shown_data(machine, folded.data).items()]
-    return "; ".join(filter(None, (folded.state, ", ".join(values))))
+    shown = shown_data(machine, folded.data)
+    said = [f"{name}={value}" for name, value in shown.items() if begun.get(name) != value]
+    return "; ".join(filter(None, (folded.state, ", ".join(said))))
 
 
 # for machines
