@@ -59,6 +59,8 @@ class RetrievalScenarios:
 
 def machine_of(table: str) -> str | None:
     """Return the machine of a table, or None for a name that is no table's."""
+    if table in EMISSIONS:
+        return table
     name = table.replace("pop_", "pop.", 1) if table.startswith("pop_") else f"filecoin.{table}"
     return name if name in EMISSIONS or table in DERIVED else None
 
@@ -192,7 +194,7 @@ def _params(event: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _field(name: str, value: Any) -> Any:
     """Return a field or parameter of the originals as ours."""
-    if name in STATUSES and _is_number(value):
+    if isinstance(value, float) or (name in STATUSES and _is_number(value)):
         return str(value)
     if name in CHANNELS:
         return _as_text(value)

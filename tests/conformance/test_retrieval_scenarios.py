@@ -227,6 +227,20 @@ OTHERS = [
         ),
         fields={"PaymentInterval": 0, "PaymentIntervalIncrease": 0, "PricePerByte": "0"},
     ),
+    # arguments that no type fits; a machine may be named by its own name too
+    case(
+        "pop.deal_client",
+        "DealStatusOngoing",
+        ("ClientEventBlocksReceived", {"totalReceived": 1.5}, refused("bad_arguments")),
+        ("ClientEventBlocksReceived", {"totalReceived": None}, refused("bad_arguments")),
+        ("ClientEventBlocksReceived", {"totalReceived": -1}, refused("bad_arguments")),
+        ("ClientEventBlocksReceived", {"delta": 1}, refused("bad_arguments")),
+        (
+            "ClientEventBlocksReceived",
+            {"totalReceived": "18446744073709551615"},
+            to("DealStatusOngoing", "same_state_entry_reruns", TotalReceived=2**64 - 1),
+        ),
+    ),
     # a field that the machine does not hold stays as it was given
     case(
         "gfm_retrieval_provider",
