@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import json
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 from statetape.engine import catalogue, importing
@@ -394,3 +396,58 @@ def test_a_tape_of_an_import_replays(tmp_path):
         replayed = Replayer().run(reader.read())
 
     assert replayed.difference is None
+
+
+OTHER_PROCESS = """
+import sys
+from pathlib import Path
+from statetape.engine.engine import Engine
+from statetape.engine.importing import import_foreign
+from statetape.specs.lassie.imports import IMPORTERS
+engine = Engine.open(sys.argv[1])
+import_foreign(engine, IMPORTERS["lassie"], Path(sys.argv[2]))
+engine.close() if sys.argv[3] == "close" else engine.abandon()
+"""
+
+
+@pytest.mark.parametrize("end", ["close", "abandon"])
+def test_a_key_is_known_whoever_recorded_it_and_whoever_projected_it(tmp_path, end):
+    """Another process imports the file, and projects it or not; here it adds nothing."""
+    path, file = tmp_path / "tape.db", tmp_path / "file.json"
+    with open_tape(path, Clock(NOW)) as engine:
+        run(engine, tmp_path, body(1))
+        engine.flush()
+        run(engine, tmp_path, body(2))
+        file.write_text(body(3) + body(1, "failed") + body(2, "failed"))
+        words = [sys.executable, "-c", OTHER_PROCESS, str(path), str(file), end]
+        subprocess.run(words, check=True)
+        text = file.read_text() + body(1) + body(2)
+        for flush in (False, True, False):
+            done = run(engine, tmp_path, text)
+            assert (done.added, done.duplicates) == (0, 8)
+            if flush:
+                engine.flush()
+
+
+def test_a_file_read_backwards_ends_the_same(tmp_path):
+    """Instances, states and data; only the tape tells the order in which it was told."""
+    names = ("started", "first-byte-received", "failed", "success", "finished")
+    lines = [
+        body(
+            number,
+            name,
+            eventTime=f"2023-03-02T00:15:5{second}Z",
+            storageProviderId=f"p{second % 2}",
+        )
+        for number in range(3)
+        for second, name in enumerate(names[number:])
+    ]
+    ends = []
+    for order in (lines, lines[::-1]):
+        with open_tape(tmp_path / f"tape{len(ends)}.db", Clock(NOW)) as engine:
+            run(engine, tmp_path, "".join(order))
+            found = [engine.world.instance(f"{MACHINE}/{retrieval(number)}") for number in range(3)]
+            ends.append([(one.state, one.data) for one in found])
+
+    assert ends[0] == ends[1]
+    assert [state for state, _ in ends[0]] == ["succeeded"] * 3
