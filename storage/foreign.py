@@ -78,8 +78,11 @@ class Foreign:
             raise ForeignMissing("there is no such file", place=str(path))
         try:
             self._refuse_a_tape()
-            self._read = self._own_copy() if self._unfinished() else path
-            self._was = _stamp(self._read)
+            self._read = path
+            self._was = _stamp(path)  # before the look at its journal: no commit falls between
+            if self._unfinished():
+                self._read = self._own_copy()
+                self._was = _stamp(self._read)
             self.db = self._resources.enter_context(closing(self._connect(self._read)))
             self._rows_max = self._room()
             self._tables = self._find_tables()
