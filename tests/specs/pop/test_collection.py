@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from statetape.specs.pop.collection import BLOCKS_MAX, Collection, wrongly_collected
@@ -10,6 +13,7 @@ from .node import Node
 
 INDEX = "index/main"
 LINK = "pop.index/main"
+EXPLANATION = Path(__file__).resolve().parents[3] / "docs/explanation/a-delivery-node.md"
 
 
 def add(node, name, *blocks, **params):
@@ -77,6 +81,20 @@ def test_the_tape_says_what_went_what_stayed_and_why(node):
         "blocks": 1,
         "kept": 1,
     }
+
+
+def test_the_collection_in_the_explanation_works(node):
+    """The program of docs/explanation/a-delivery-node.md, as it stands there."""
+    [program] = re.findall(
+        r"^```python\n(.*?)^```$", EXPLANATION.read_text(), re.MULTILINE | re.DOTALL
+    )
+    node.new(INDEX)
+    add(node, "a", "shared", "only-a")
+    add(node, "b", "shared")
+    drop(node, "a")
+    exec(program, {"engine": node.engine})
+
+    assert (deleted(node), node.state("ref/a")) == (["only-a"], "Collected")
 
 
 def test_a_collection_that_takes_a_shared_block_is_found_out(node):
@@ -226,7 +244,7 @@ moves = st.lists(
 @given(moves)
 def test_the_disk_holds_exactly_what_the_roots_need(tmp_path_factory, moves):
     """The oracle is a set of blocks on disk, and a dict of roots; it knows no tape."""
-    node = Node(tmp_path_factory.mktemp("gc"), synchronous="OFF")
+    node = Node(tmp_path_factory.mktemp("gc"))
     node.new(INDEX)
     disk: set[str] = set()
     roots: dict[int, set[str]] = {}
@@ -257,7 +275,7 @@ def test_the_disk_holds_exactly_what_the_roots_need(tmp_path_factory, moves):
 @given(moves, st.integers(0, 60))
 def test_a_fold_may_stop_and_go_on(tmp_path_factory, moves, at):
     """Half the tape now and the rest later is the whole tape."""
-    node = Node(tmp_path_factory.mktemp("gc"), synchronous="OFF")
+    node = Node(tmp_path_factory.mktemp("gc"))
     node.new(INDEX)
     for number, (move, what) in enumerate(moves):
         if move == "add":

@@ -143,7 +143,7 @@ def test_a_smaller_bound_evicts_at_once(node):
 )
 def test_the_index_holds_what_a_naive_cache_would(tmp_path_factory, moves):
     """The oracle keeps buckets as lists, and evicts from the front of the lowest."""
-    node = Node(tmp_path_factory.mktemp("lfu"), synchronous="OFF")
+    node = Node(tmp_path_factory.mktemp("lfu"))
     node.new(INDEX, upper=100)
     buckets: dict[int, list[str]] = {}
     sizes: dict[str, int] = {}

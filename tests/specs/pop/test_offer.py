@@ -82,7 +82,7 @@ def test_money_is_not_forgotten(node):
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), max_size=15))
 def test_what_remains_is_what_was_left_less_what_was_taken(tmp_path_factory, moves):
     """Whatever the order; what is not there cannot be taken."""
-    node = Node(tmp_path_factory.mktemp("funds"), synchronous="OFF")
+    node = Node(tmp_path_factory.mktemp("funds"))
     node.new(B)
     purse = 0
     for takes, amount in moves:

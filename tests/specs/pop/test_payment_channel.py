@@ -229,7 +229,7 @@ def test_an_accepted_voucher_may_say_its_difference_its_total_or_both(node):
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 60)), max_size=12))
 def test_promises_are_what_a_list_of_vouchers_says(tmp_path_factory, vouchers):
     """The oracle: per lane the highest, taken in order, unless it is lower or the sum too high."""
-    node = Node(tmp_path_factory.mktemp("vouchers"), synchronous="OFF")
+    node = Node(tmp_path_factory.mktemp("vouchers"))
     tracked(node)
     promised: dict[int, int] = {}
     for lane, amount in vouchers:

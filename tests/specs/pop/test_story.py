@@ -75,7 +75,7 @@ def collect(step, node):
 
 def life(folder, *, crashing):
     """Run the whole story; returns the node at its end."""
-    node = Node(folder, synchronous="OFF")
+    node = Node(folder)
 
     def step(name, event, /, **params):
         if event is None:

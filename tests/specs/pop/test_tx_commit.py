@@ -102,6 +102,15 @@ def test_more_peers_than_the_factor_are_refused_and_as_many_are_not(staged):
     assert (order["peers"], order["root"], order["size"]) == (["p1", "p2"], "bafyroot", 7)
 
 
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [({"rf": 257}, "FACTOR_TOO_LARGE"), ({"attempts": 101}, "TOO_MANY_ATTEMPTS")],
+)
+def test_a_commit_has_bounds(staged, params, reason):
+    """The same as its dispatch has."""
+    assert staged.refused(TX, "CommitRequested", **params) == reason
+
+
 def test_a_factor_of_nothing_commits_without_a_dispatch(staged):
     """Committed at once, its entry effects done, and no dispatch asked for."""
     staged.ok(TX, "CommitRequested", rf=0)

@@ -68,6 +68,18 @@ def test_a_query_that_makes_no_sense_is_refused(node, params, reason):
     assert node.state(TX) == "Open"
 
 
+def test_queries_and_offers_are_counted_up_to_a_bound(node):
+    """64 ids and 100 offers: what a stranger can send does not fill a transaction."""
+    query(node, request="q0", strategy="SelectCheapest", count=1000)
+    for number in range(1, 64):
+        node.ok(TX, "QueryRepeated", request=f"q{number}")
+    for number in range(100):
+        node.ok(TX, "OfferReceived", offer=offer(f"o{number}"))
+
+    assert node.refused(TX, "QueryRepeated", request="q64") == "TOO_MANY_REQUESTS"
+    assert node.refused(TX, "OfferReceived", offer=offer("o100")) == "TOO_MANY_OFFERS"
+
+
 # prices
 
 
@@ -175,6 +187,7 @@ def test_a_window_without_offers_is_no_end(node):
     query(node, strategy="SelectCheapest", count=2)
     node.forward(5)
     assert (node.state(TX), deals(node)) == ("Querying", [])
+    assert node.refused(TX, "OfferSelected") == "NO_OFFER_WAITS"
     node.crash()
     node.ok(TX, "OfferReceived", offer=offer("o1", 4))
 
