@@ -345,6 +345,22 @@ def test_without_triage_there_is_nothing_to_confirm(node):
     retrieving(node)
 
     assert node.refused(TX, "Confirm") == "no_transition"
+    fields = {"running": "o1", "offers": {"o1": offer("o1")}}
+    node.engine.create("pop.tx", "adopted", fields, state="Triage")
+    for event in ("Confirm", "Next"):
+        assert node.refused("tx/adopted", event) == "NOT_IN_TRIAGE_MODE"
+
+
+def test_a_person_cannot_take_what_the_wallet_cannot_pay(node):
+    """Refused to the person's face; when the wallet has more, it is taken."""
+    query(node, triage=True, balance="19")
+    node.ok(TX, "OfferReceived", offer=offer("o1", 2))
+    assert node.refused(TX, "Confirm") == "INSUFFICIENT_FUNDS"
+    assert node.refused(TX, "BalanceSeen", balance="-1") == "AMOUNT_NEGATIVE"
+    node.ok(TX, "BalanceSeen", balance="20")
+    node.ok(TX, "Confirm")
+
+    assert deals(node) == ["o1"]
 
 
 def test_somebody_who_never_decides_fails_the_transaction(node):
@@ -382,6 +398,21 @@ def test_what_the_wallet_cannot_pay_is_refused_with_the_amounts_and_passed_over(
     assert reasons[0]["saw"] == {"available": "19", "funds": "20"}
     node.ok(TX, "OfferReceived", offer=offer("cheap", 1))
     assert deals(node) == ["cheap"]
+
+
+def test_however_many_offers_cannot_be_paid_the_next_is_tried(node):
+    """Each is a chain of events; beyond the depth of one chain it goes on a moment later."""
+    query(node, strategy="SelectCheapest", count=21, balance="15", maxppb=100)
+    for number in range(20):
+        node.ok(TX, "OfferReceived", offer=offer(f"dear-{number}", 2 + number))
+    node.ok(TX, "OfferReceived", offer=offer("dearest", 99, size=0))
+    deep = [event for event, reason in node.refusals() if reason == "links_too_deep"]
+    for _ in range(5):
+        node.forward(1)
+
+    assert deep
+
+    assert deals(node) == ["dearest"]
 
 
 def test_what_the_wallet_can_just_pay_is_executed(node):
