@@ -103,11 +103,10 @@ def test_the_readmes_commands_for_its_machine_work(tmp_path):
 
 def error_codes():
     """Return the code of every error class in the program."""
-    for name in ("fsm", "storage", "engine", "specs", "specs.filecoin", "cli"):
+    for name in ("fsm", "storage", "engine", "specs", "cli"):
         module = importlib.import_module(f"statetape.{name}")
-        for found in pkgutil.iter_modules(module.__path__):
-            if not found.ispkg:
-                importlib.import_module(f"statetape.{name}.{found.name}")
+        for found in pkgutil.walk_packages(module.__path__, f"statetape.{name}."):
+            importlib.import_module(found.name)
     waiting, codes = [StatetapeError], {}
     while waiting:
         error = waiting.pop()
