@@ -20,7 +20,14 @@ from .times import microseconds
 
 LINE_BYTES_MAX = 65_536
 SAID_CHARS_MAX = 1_000
+DIGITS = tuple("0123456789")
 
+_OF_A_MACHINE = re.compile(
+    rb"Invalid transition|Unknown event|for event|event transition|executing step|No state for"
+    rb"|state machine|event planner"
+)
+"""One of these is in every line that is read for more than its first words."""
+_OF_ZEROLOG = re.compile(rb'\{"level":"[a-z]+",.*"message":', re.DOTALL)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _CONSOLE = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{8}(?:[.,][0-9]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)\s+"
@@ -30,17 +37,18 @@ _CONSOLE = re.compile(
 _STACK = re.compile(r"\s+(?:- )?[^\s:]+(?::[0-9]+)?\Z")
 _TEST = re.compile(r"=== (?:RUN|CONT|NAME)\s+(\S+)")
 _TEST_ENDS = re.compile(r"(?:--- (?:FAIL|PASS|SKIP)|FAIL\b|PASS\b|ok\s|panic: )")
-_OF_POP = re.compile(r"\bpopn\.go\b|myelnet/pop\b")
-_OF_UPSTREAM = re.compile(r"filecoin-project/(?:lotus|boost)\b|\bboostd\b|\blotus-miner\b")
+_OF_POP = re.compile(rb"\bpopn\.go\b|myelnet/pop\b")
+_OF_UPSTREAM = re.compile(rb"filecoin-project/(?:lotus|boost)\b|\bboostd\b|\blotus-miner\b")
 
 
 @dataclass(frozen=True)
 class Line:
     """One line. `number` counts from 1; `said` is its text, shortened.
 
-    `at`: its time in microseconds, or None. `message`: what is searched for words of a machine.
-    `test`: the test that ran, or "". `program`: what wrote the log, as far as is known by then.
-    `follows`: it continues the line before it (a stack trace). `whole`: none of it was cut off.
+    `at`: its time in microseconds, or None. `message`: what is searched for words of a machine; ""
+    where there are none. `test`: the test that ran, or "". `program`: what wrote the log, as far as
+    is known by then. `follows`: it continues the line before it (a stack trace). `whole`: none of
+    it was cut off.
     """
 
     number: int
@@ -72,44 +80,56 @@ def read_lines(source: bytes) -> Iterator[Line]:
         whole = end - start <= LINE_BYTES_MAX
         start = end + 1
         number += 1
-        text = _COLOUR.sub("", octets.decode("utf-8", "backslashreplace"))
-        at, message, structured = _parse(text)
-        program = _program(text, program, zerolog=structured == "zerolog")
-        test = _running(text, test)
-        follows = logged and not structured and bool(_STACK.match(text))
-        logged = bool(structured) or follows
-        said = "".join(char if char.isprintable() else " " for char in text[:SAID_CHARS_MAX])
-        yield Line(number, said, at, message, test, program, follows, whole, octets)
+        program = _program(octets, program)
+        if _OF_A_MACHINE.search(octets):
+            text = _COLOUR.sub("", octets.decode("utf-8", "backslashreplace"))
+            at, message, logged = _parse(text)
+            follows = False
+        else:
+            text = octets[:SAID_CHARS_MAX].decode("utf-8", "backslashreplace")
+            at, message = None, ""
+            test = _running(text, test)
+            follows = logged and bool(_STACK.match(text))
+            logged = follows or (text[:1] in DIGITS and bool(_CONSOLE.match(text)))
+        yield Line(number, _shown(text), at, message, test, program, follows, whole, octets)
 
 
-def _parse(text: str) -> tuple[int | None, str, str]:
-    """Return a line's time, what it says, and of what kind it is ("": of none that is known)."""
+def _shown(text: str) -> str:
+    text = text[:SAID_CHARS_MAX]
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _parse(text: str) -> tuple[int | None, str, bool]:
+    """Return a line's time, what it says, and whether it is a line of a logger."""
     if text.startswith("{"):
         return _json(text)
     match = _CONSOLE.match(text)
     if match is None:
-        return None, text, ""
-    return microseconds(match[1]), match[2], "zap"
+        return None, text, False
+    return microseconds(match[1]), match[2], True
 
 
-def _json(text: str) -> tuple[int | None, str, str]:
+def _json(text: str) -> tuple[int | None, str, bool]:
     try:
         said: Any = json.loads(text, parse_float=str)
     except (ValueError, RecursionError):
-        return None, text, ""
-    if not isinstance(said, dict) or not ("level" in said or "msg" in said):
-        return None, text, ""
+        return None, text, False
+    if not isinstance(said, dict):
+        return None, text, False
     parts = [said.get(name) for name in ("msg", "message", "error", "err")]
     at = next((said[name] for name in ("ts", "time", "T") if name in said), None)
-    kind = "zerolog" if "message" in said or "time" in said else "zap"
-    return microseconds(at), ": ".join(str(part) for part in parts if part), kind
+    return microseconds(at), ": ".join(str(part) for part in parts if part), True
 
 
-def _program(text: str, known: str | None, *, zerolog: bool) -> str | None:
+def _program(octets: bytes, known: str | None) -> str | None:
     """Return which program writes this log: only pop's own lines are zerolog's."""
-    if zerolog or _OF_POP.search(text):
+    if known == POP:
         return POP
-    if known is None and _OF_UPSTREAM.search(text):
+    if _OF_ZEROLOG.match(octets) or _OF_POP.search(octets):
+        return POP
+    if known is None and _OF_UPSTREAM.search(octets):
         return UPSTREAM
     return known
 

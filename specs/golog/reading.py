@@ -99,7 +99,7 @@ class Reading:
         passed = _Passed()
         for line in read_lines(self.source):
             self._at = line.at if line.at is not None else self._at
-            message = find_message(line.message)
+            message = find_message(line.message) if line.message else None
             if message is None:
                 if not line.follows:
                     yield from passed.add(line)
