@@ -15,6 +15,9 @@ UUID = "d05a522e-9608-401a-a33f-1eb4ac4111a0"
 DIGEST = hashlib.sha256(b"statetape").digest()
 MULTIHASH = b"\x12\x20" + DIGEST
 V1 = b"\x01\x70" + MULTIHASH
+LONG = b"\x01\x55\x00\xeb\x04" + bytes(619)
+"""Written in base32, with the letter before it, CID_CHARS_MAX characters."""
+ZBASE32 = str.maketrans("abcdefghijklmnopqrstuvwxyz234567", "ybndrfg8ejkmcpqxot1uwisza345h769")
 BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
@@ -56,6 +59,7 @@ def test_a_uuid_has_one_form(text):
         f"{{{UUID}",
         f"[{UUID}]",
         f"urn:uuid:{{{UUID}}}"[:-1],
+        f"x{UUID}}}",
         "𝟎" * 32,
     ],
 )
@@ -85,6 +89,15 @@ def test_what_is_no_uuid_is_refused(text):
         "k" + number(V1, "0123456789abcdefghijklmnopqrstuvwxyz"),
         "9" + number(V1, "0123456789"),
         "0" + "".join(f"{byte:08b}" for byte in V1),
+        "C" + base64.b32encode(V1).decode(),
+        "V" + base64.b32hexencode(V1).decode().rstrip("="),
+        "t" + base64.b32hexencode(V1).decode().lower(),
+        "T" + base64.b32hexencode(V1).decode(),
+        "h" + base32(V1).translate(ZBASE32),
+        "7" + f"{int.from_bytes(V1, 'big'):096o}",
+        "K" + number(V1, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+        "Z" + number(V1, "123456789abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ"),
+        "b" + base32(LONG),
         "f01" + "55" + "0000",  # an identity hash of nothing
         "f01" + "a0e402" + "1e04" + "00112233",  # a codec and a hash of longer numbers
     ],
@@ -113,9 +126,15 @@ def test_a_cid_in_any_base_is_one(text):
         ("f" + V1.hex()[:-1], "left over"),
         ("b" + base32(V1)[:-1] + "7", "left over"),
         ("b" + base32(V1) + "a", "left over"),
+        ("z1" + number(V1, BASE58), "no version 0"),
+        ("k0" + number(V1, "0123456789abcdefghijklmnopqrstuvwxyz"), "no version 0"),
+        ("f" + V1.hex() + "0", "left over"),
+        ("M" + base64.b64encode(V1).decode() + "====", "padding"),
+        ("b" + base32(LONG + b"\0"), "longer than"),
         ("f00" + V1.hex()[2:], "no version 0"),
         ("f02" + V1.hex()[2:], "no version 2"),
         ("f01", "ends in its content codec"),
+        ("f0180", "ends in its content codec"),
         ("f0170", "ends in its hash function"),
         ("f017012", "ends in its length"),
         ("f8100" + V1.hex()[2:], "shortest form"),
