@@ -113,7 +113,7 @@ def opened(importer: Importer, path: Path, files: Files) -> Iterator[Source]:
         return
     tables = importer.tables
     with Foreign(path) as foreign:
-        if not any(foreign.columns(table) for table in tables):
+        if not [table for table in tables if foreign.columns(table)]:  # looks at each of them
             why = f"it has none of the tables {', '.join(tables)}"
             raise ForeignInvalid(why, place=str(path))
         yield lambda table: foreign.rows(table, tables[table])

@@ -381,6 +381,17 @@ def test_a_file_with_none_of_the_tables_is_refused_by_name(tape):
     assert tape.engine.tape.size == size
 
 
+def test_a_view_where_a_table_should_be_is_refused_before_anything_is_recorded(tape, sample):
+    """Also where other tables are what they should be."""
+    sample.run("DROP TABLE ProposalLogs")
+    sample.run("CREATE VIEW ProposalLogs AS SELECT ID AS DealUUID FROM Deals")
+    size = tape.engine.tape.size
+
+    with pytest.raises(ForeignInvalid, match="ProposalLogs is no ordinary table"):
+        tape.take(sample)
+    assert tape.engine.tape.size == size
+
+
 HOSTILE = [
     b"\xff\xfe",
     None,
