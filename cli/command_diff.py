@@ -35,7 +35,7 @@ def diff(
     first: Annotated[str, typer.Argument(metavar="A", help="An instance: machine/key, or key.")],
     second: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
     other_tape: Annotated[
-        Path | None, typer.Option(help="The tape that B is on. [default: the same]")
+        Path | None, typer.Option(help="The tape that B is on, if it is another.")
     ] = None,
     tape: TapeOption = DEFAULT_TAPE,
     anchor: AnchorOption = None,

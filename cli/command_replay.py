@@ -31,7 +31,7 @@ def add(app: typer.Typer) -> None:
 
 def replay(
     instance: Annotated[
-        str | None, typer.Argument(help="Only this instance. [default: the whole tape]")
+        str | None, typer.Argument(help="Only this instance; without, the whole tape.")
     ] = None,
     until: Annotated[
         str | None,

@@ -190,13 +190,20 @@ def _later_lines(found: WhatIf, first: int) -> Iterator[str]:
 def _kind(step: Step) -> tuple[str, str, str]:
     """Return what a difference has in common with others."""
     entry = step.recorded or step.decided
-    event = f"timer {entry.timer}" if entry and entry.timer else str(entry and entry.event)
+    event = _asked(entry) if entry is not None else ""
     sides = [_became(one, None) if one else "nothing" for one in (step.recorded, step.decided)]
     if step.error is not None:
         sides[1] = f"not taken [{step.error[0]}]"
     elif sides[0] == sides[1]:
         sides[1] = f"otherwise in {', '.join(step.differs)}"
     return event, sides[0], sides[1]
+
+
+def _asked(entry: Entry) -> str:
+    """Return what an entry was about, without a position."""
+    if entry.offer is not None:
+        return f"{entry.event} ({'given up' if entry.timer else 'offered again'})"
+    return f"timer {entry.timer}" if entry.timer else str(entry.event)
 
 
 def _place(steps: Sequence[Step], index: int) -> str:
@@ -213,9 +220,11 @@ def _end_lines(found: WhatIf) -> Iterator[str]:
         shown_data(found.machine, found.recorded.data) if found.recorded.state else {},
         shown_data(found.other, found.end.data) if found.end.state else {},
     ]
+    begun = {**_begun(found.machine), **_begun(found.other)}
     for name in dict.fromkeys([*sides[0], *sides[1]]):
         values = [side.get(name, "none") for side in sides]
-        if values[0] != values[1]:
+        told = name in found.fields or begun.get(name) not in values
+        if told and values[0] != values[1]:
             rows.append([name, *values])
     parked = [", ".join(event for _, event in end.parked) for end in (found.recorded, found.end)]
     if any(parked):
@@ -226,6 +235,12 @@ def _end_lines(found: WhatIf) -> Iterator[str]:
             label = name if counts == "outcomes" else f"  {name}"
             rows.append([label, str(mine.get(name, 0)), str(other.get(name, 0))])
     yield from table_lines(["at the end", "recorded", "here"], rows)
+
+
+def _begun(machine: Machine) -> dict[str, str]:
+    """Return the data that every instance begins with, as people read them."""
+    defaults = {name: field.default for name, field in machine.fields.items()}
+    return shown_data(machine, machine.freeze(defaults))
 
 
 def shown_data(machine: Machine, data: Mapping[str, Json]) -> dict[str, str]:
@@ -261,8 +276,7 @@ def _here(found: WhatIf, step: Step) -> list[str]:
 
 def _step_lines(found: WhatIf) -> Iterator[str]:
     """Yield every entry with what was asked and decided, and the instance after it."""
-    defaults = {name: field.default for name, field in found.other.fields.items()}
-    begun = shown_data(found.other, found.other.freeze(defaults))
+    begun = _begun(found.other)
     for index, (step, folded) in enumerate(found.standing()):
         if step.different or step.decided is None:
             yield from _recorded(found, step)

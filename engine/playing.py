@@ -9,8 +9,10 @@ given, in the order of the record:
      fire, an event that the instance raised to itself one at which what waits may be delivered.
   3. A timer fires at its deadline, before whatever comes after; only where the record saw the same
      timer fire late, it is as late. The tape's heads of the machine's chain pass at their places. A
-     machine that fires without end is stopped at FIRINGS_MAX between two moments: its clock then
-     jumps to the later one.
+     machine that fires without end is slowed down after FIRINGS_MAX: its clock then jumps from one
+     moment of the record to the next.
+     The clock is the tape's. But a history that was told afterwards to a machine without timers (an
+     imported log's) has the clock of its entries' own times, which ends with the last of them.
   4. What is raised to others is told in its entry, and goes nowhere.
 
 Nothing here can reach the tape: the world has no source, and nobody stores what is staged.
@@ -37,8 +39,8 @@ from .pairing import COMMAND, DROPPED, INSERTED, Pairing
 from .recording import LINKS_DEEP_MAX, Chain, Link
 from .world import Nothing, World
 
-FIRINGS_MAX = 1000
-"""Timers fired at their deadlines between two moments of the record."""
+FIRINGS_MAX = 100_000
+"""Timers that fire at their deadlines where the record did not see them fire."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,25 @@ class Record:
         """Whether an entry followed by itself: it is nobody's command, nor another instance's."""
         return entry.timer is not None or entry.offer is not None or entry.raised in self.entries
 
+    @property
+    def retold(self) -> bool:
+        """Whether this was told afterwards, to a machine that knows no time."""
+        timed = any(state.timers for state in self.machine.states.values())
+        last = next(reversed(self.entries.values()))
+        return last.recorded is not None and not timed
+
+    def clocks(self) -> dict[int, int]:
+        """Return when each entry happened by its own time, but never before the one before it."""
+        found: dict[int, int] = {}
+        entries = list(self.entries.values())
+        # A creation that nobody gave a time is as old as what came next.
+        clock = min(entry.at for entry in entries[:2])
+        for entry in entries:
+            if entry.recorded is not None:
+                clock = max(clock, entry.at)
+            found[entry.pos] = clock
+        return found
+
 
 @dataclass(frozen=True)
 class Insertion:
@@ -90,7 +111,10 @@ class Play:
         pairing: Pairing,
         drop: frozenset[int] = frozenset(),
         insert: Sequence[Insertion] = (),
+        *,
+        changed: bool = True,
     ) -> None:
+        """`changed`: whether anything may be otherwise; if not, all clocks are as recorded."""
         self.record = record
         self.machine = machine
         self.pairing = pairing
@@ -102,7 +126,11 @@ class Play:
         self._insert: dict[int | None, list[Insertion]] = {}
         for insertion in insert:
             self._insert.setdefault(insertion.before, []).append(insertion)
-        self._heads = deque(record.heads)
+        retold = changed and record.retold
+        self._heads = deque(() if retold else record.heads)
+        self._end = None if retold else record.end
+        self._clock = record.clocks() if retold else {}
+        """When commands happened, where that is not when the tape learned of them."""
         self._same_chain = record.machine.chain == machine.chain
         self._now = 0
         """The clock of what was played last."""
@@ -111,16 +139,15 @@ class Play:
         self._expected: tuple[int | None, int] = (None, 0)
         """Deliveries that the record still has at a clock."""
         self._fired = 0
-        """Timers fired since the last moment of the record."""
+        """Timers that fired where the record did not see them fire."""
         self.world.add_machine(self.world.grow(0), machine)
 
     def run(self, upto: int, *, on: bool) -> None:
         """Play every entry up to position `upto`; `on`: and then go on to the tape's end."""
         entries = [entry for entry in self.record.entries.values() if entry.pos <= upto]
         for entry, ahead in zip(entries, self._counted(entries), strict=True):
-            self._expected = (entry.happened, ahead)
+            self._expected = (self._when(entry), ahead)
             self._deliver_above()
-            self._fired = 0
             self._insert_before(entry)
             self._pass_heads(entry.pos)
             if not self.record.follows(entry):
@@ -131,17 +158,16 @@ class Play:
                 elif entry.offer is None and self.ledger.waiting:
                     self._deliver()
                 self.pairing.recorded_followed(entry)
-            self._now = entry.happened
+            self._now = self._when(entry)
             self._height = entry.height if entry.height is not None else self._height
         self._expected = (None, 0)
         self._deliver_above()
         for insertion in self._insert.get(None, ()):
             self._give(INSERTED, None, self._inserted(insertion), self._now)
         self._deliver_above()
-        if on:
-            self._fired = 0
+        if on and self._end is not None:
             self._pass_heads(self.record.size + 1)
-            self._pass_time(self.record.end)
+            self._pass_time(self._end)
         self.pairing.close()
 
     def _counted(self, entries: Sequence[Entry]) -> list[int]:
@@ -155,18 +181,22 @@ class Play:
         clock = None
         for index in range(len(entries) - 1, -1, -1):
             entry = entries[index]
-            if entry.happened != clock:
+            if self._when(entry) != clock:
                 count = 0
-                clock = entry.happened
+                clock = self._when(entry)
             count += entry.raised in self.record.entries
             counts[index] = count
         return counts
+
+    def _when(self, entry: Entry) -> int:
+        """Return the clock at which an entry is played."""
+        return self._clock.get(entry.pos, entry.happened)
 
     # commands
 
     def _play(self, entry: Entry) -> None:
         """Give a recorded command again, or let only its time pass."""
-        now = entry.happened
+        now = self._when(entry)
         if entry.raised is None or now != self._now:  # within a turn's deliveries nothing fires
             self._pass_time(now)
         if entry.pos in self._drop:
@@ -213,7 +243,7 @@ class Play:
     def _insert_before(self, entry: Entry) -> None:
         """Give what is to be inserted here: before a timer fires, just before it is due."""
         for insertion in self._insert.get(entry.pos, ()):
-            now, upto = entry.happened, entry.pos
+            now, upto = self._when(entry), entry.pos
             armed = self._armed(entry.timer)
             if armed is not None and armed[0] == "at":
                 now = max(self._now, min(now, armed[1] - 1))
@@ -236,7 +266,7 @@ class Play:
 
     def _fire(self, entry: Entry) -> None:
         """Fire the timer that fired here, if it is due in the what-if too."""
-        now = entry.happened
+        now = self._when(entry)
         name = self._own_name(entry.timer)
         self._pass_time(now, sparing=name)
         chain = self.machine.chain

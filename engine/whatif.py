@@ -127,8 +127,9 @@ def what_if(inspector: Inspector, name: str, changes: Changes) -> WhatIf:
     fields = frozenset(record.machine.fields) & frozenset(machine.fields)
     spec = next(iter(record.entries.values())).spec if machine is record.machine else None
     pairing = Pairing(record.size, fields if changes else None, spec)
-    play = Play(record, machine, pairing, frozenset(changes.drop), changes.insert)
-    play.run(_end_of_turn(record, until), on=bool(changes) and changes.until is None)
+    drop, changed = frozenset(changes.drop), bool(changes)
+    play = Play(record, machine, pairing, drop, changes.insert, changed=changed)
+    play.run(_end_of_turn(record, until), on=changed and changes.until is None)
     steps = _steps_until(pairing.steps, until)
     decided = [step.decided for step in steps if step.decided is not None]
     # Steps are in the order of the what-if's own entries, so that their number leads to these.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import typer
 from statetape.cli.main import register
@@ -66,7 +68,7 @@ def cli(folder, command, capsys, monkeypatch):
     monkeypatch.chdir(folder)
 
     def run(*words):
-        words = [*words, "--tape", "tape.db"]
+        words = list(words) if "--tape" in words else [*words, "--tape", "tape.db"]
         with command.make_context("statetape", words) as context:
             status = context.command.invoke(context)
         return Ended(status, capsys.readouterr().out, "")
@@ -105,7 +107,7 @@ def test_what_follows_the_first_difference_is_summarised(cli):
     then = cli("replay", "s", "--with-spec", "lenient.yaml").out.partition("then\n")[2]
 
     assert then.splitlines()[:2] == [
-        "  block: nothing, here accepted (after position 5)",
+        "  block (offered again): nothing, here accepted (after position 5)",
         "  complete: rejected (the state does not take it), here accepted → done (position 6)",
     ]
 
@@ -130,6 +132,23 @@ def test_a_dropped_and_an_inserted_event_mend_each_other(cli):
         "complete was rejected in ongoing (the state does not take it); here: accepted → done"
         in (ended.out)
     )
+
+
+def test_an_imported_log_is_decided_by_a_machine_that_defers(cli):
+    """State 13, event 10: parked, and taken as soon as the event comes that was lost."""
+    refused = "Executing event planner failed: Invalid transition in queue, state `13`, event `10`:"
+    Path("a.log").write_text(f"2021-06-11T18:08:46.937Z\tERROR\tfsm\tfsm/fsm.go:92\t{refused}\n")
+    at = ("--tape", "log.db")
+    cli("import", "go-log", "a.log", *at)
+    listed = cli("list", "--json", *at).json
+    name = next(one["instance"] for one in listed if one["state"] == "DealStatusOngoing")
+    words = ("replay", name, "--with-spec", "pop.deal_provider")
+    parked = cli(*words, *at)
+    mended = cli(*words, "--insert", "end ProviderEventBlocksCompleted", *at)
+    was = "ProviderEventComplete was rejected in DealStatusOngoing (the state does not take it)"
+
+    assert f"{was}; here: deferred, and still parked at the end" in parked.out
+    assert f"{was}; here: deferred, then accepted → DealStatusCompleting after" in mended.out
 
 
 def test_nothing_different_ends_well(cli):

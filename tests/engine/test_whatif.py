@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from statetape.engine.commands import InstanceUnknown, Send
 from statetape.engine.inspect import Inspector, parse_point
-from statetape.engine.playing import FIRINGS_MAX, Insertion
+from statetape.engine.playing import Insertion
 from statetape.engine.recording import LINKS_DEEP_MAX
 from statetape.engine.whatif import ChangeInvalid, Changes, what_if
 from statetape.fsm.entry import decode, encode
@@ -66,23 +66,24 @@ def positions(tape, name):
         return {entry.event: entry.pos for entry in inspector.history(name)}
 
 
-@pytest.fixture
-def overtaken(tmp_path):
+@pytest.fixture(scope="module")
+def overtaken(tmp_path_factory):
     """A transfer whose only block came before it was accepted, and was parked."""
-    with open_tape(tmp_path / "t.db") as engine:
+    path = tmp_path_factory.mktemp("overtaken") / "t.db"
+    with open_tape(path) as engine:
         engine.create(COUNTER, "c")
         engine.create(TRANSFER, "t")
         engine.send(T, "block", {"size": 3})
         engine.send(C, "add", {"by": 1})
         engine.send(T, "accept")
         engine.send(T, "complete")
-    return tmp_path / "t.db"
+    return path
 
 
 # nothing changed
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(what=steps)
 def test_without_changes_the_recorded_bytes_come_back(tmp_path_factory, what):
     """Of random lives with batches, timers, heights, deferral, hand-overs: every byte."""
@@ -232,11 +233,12 @@ def test_an_instance_that_is_not_there_is_refused(overtaken):
 # time
 
 
-@pytest.fixture
-def renewed(tmp_path):
+@pytest.fixture(scope="module")
+def renewed(tmp_path_factory):
     """A lease of 10 s, renewed after 8 s and again after 8 s; then it lapsed."""
     clock = Clock()
-    with open_tape(tmp_path / "t.db", clock) as engine:
+    path = tmp_path_factory.mktemp("renewed") / "t.db"
+    with open_tape(path, clock) as engine:
         engine.observe("moon", 10)
         engine.create(LEASE, "l")
         engine.send(L, "take", {"until": 20})
@@ -245,7 +247,7 @@ def renewed(tmp_path):
             engine.send(L, "renew")
         clock.forward(60)
         engine.create(COUNTER, "c")
-    return tmp_path / "t.db"
+    return path
 
 
 def test_a_timer_fires_when_the_record_did_not_see_it(renewed):
@@ -335,18 +337,21 @@ events:
 """)
 
 
-def test_a_machine_that_fires_without_end_is_stopped(tmp_path):
-    """So many firings at their deadlines between two moments of the record, then a late one."""
+def test_a_machine_that_fires_without_end_is_slowed_down(tmp_path, monkeypatch):
+    """So many firings at their deadlines, then one for each moment of the record."""
+    monkeypatch.setattr("statetape.engine.playing.FIRINGS_MAX", 1000)
     clock = Clock()
     with open_tape(tmp_path / "t.db", clock) as engine:
         engine.create(RESTLESS, "r")
         stopped = engine.send("test.restless/r", "stop").pos
-        clock.forward(3600)
-        engine.create(COUNTER, "c")
+        for _ in range(2):
+            clock.forward(3600)
+            engine.send("test.restless/r", "stop")
     found = asked(tmp_path / "t.db", "test.restless/r", drop=[stopped])
 
-    assert found.end.data["turns"] == FIRINGS_MAX + 1
-    assert found.steps[-1].decided.at == clock.now
+    assert found.end.state == "off"
+    assert found.end.data["turns"] == 1001
+    assert found.steps[-3].decided.at == clock.now - 3600 * 1_000_000
 
 
 # another machine
@@ -409,22 +414,48 @@ def test_a_machine_that_lacks_what_the_history_needs_refuses_it(
     assert outcomes is None or found.end.outcomes == outcomes
 
 
-def test_another_machines_timers_fire(overtaken):
+def test_another_machines_timers_fire(tmp_path):
     """Its deadlines are its own: while others went on, the transfer would have given up."""
     impatient = TRANSFER.text.replace(
         "new: {initial: true}", "new: {initial: true, timers: {wait: {after: 1s, event: give_up}}}"
     )
     impatient += "  give_up:\n    go: [{from: new, to: done}]\n"
     clock = Clock()
-    with open_tape(overtaken, clock) as engine:
-        engine.create(TRANSFER, "late")
+    with open_tape(tmp_path / "t.db", clock) as engine:
+        engine.create(TRANSFER, "t")
         clock.forward(5)
-        engine.send("test.transfer/late", "accept")
-    found = asked(overtaken, "test.transfer/late", machine=machine(impatient))
+        engine.send(T, "accept")
+    found = asked(tmp_path / "t.db", T, machine=machine(impatient))
 
     assert found.first_difference.decided.timer == "wait"
     assert found.first_difference.differs == ("only here",)
     assert found.end.state == "done"
+
+
+WATCHED = (
+    TRANSFER.text.replace(
+        "  ongoing: {}",
+        "  ongoing: {timers: {stall: {quiet: 5m, event: stalled}}}",
+    )
+    + "  stalled: {set: {sent: sent + 100}, go: [{from: ongoing}]}\n"
+)
+
+
+def test_a_history_that_was_told_afterwards_has_its_own_clock(tmp_path):
+    """Imported long after: silence is counted by the entries' times, and ends with the last."""
+    began = 1_500_000_000_000_000
+    minutes = [0, 4, 12, 13]
+    with open_tape(tmp_path / "t.db") as engine:
+        engine.create(TRANSFER, "t", {})
+        engine.send(T, "accept", at=began)
+        for minute in minutes:
+            engine.send(T, "block", {"size": 1}, at=began + minute * 60_000_000)
+    found = asked(tmp_path / "t.db", T, machine=machine(WATCHED))
+    fired = [step.decided for step in found.steps if step.decided.timer]
+
+    assert [(entry.at - began) // 60_000_000 for entry in fired] == [9]
+    assert found.end.data["sent"] == 104
+    assert found.end.state == "ongoing"
 
 
 # in mid-life, and among others
