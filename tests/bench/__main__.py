@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import commits, importing, reading, startup, timers
+from . import commits, importing, reading, startup, timers, whatif
 
-for benchmark in (commits, timers, startup, importing, reading):
+for benchmark in (commits, timers, startup, importing, reading, whatif):
     benchmark.main()
