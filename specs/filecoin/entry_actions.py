@@ -120,7 +120,8 @@ def run(
 ) -> Outcome:
     """Return what an entry action of `machine` emits in `state` with the data `fields`.
 
-    `fields` are typed or in JSON form. Raises ActionUnknown, or ActionUntold for storage deals.
+    `fields` are typed or in JSON form. Raises ActionUnknown, ActionUntold for storage deals, and
+    IntervalZero where money is counted by intervals that a deal does not have.
     """
     known = EMISSIONS.get(machine)
     if known is None or action not in known:
