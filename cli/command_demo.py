@@ -1,41 +1,22 @@
-"""`demo`: play a story on a tape, with the very commands that a user would type."""
+"""`demo`: play a story on new tapes, with the very commands that a user would type."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from ..fsm.errors import EXIT_DONE, CallerError, StatetapeError
-from .command_instance import receipt_lines
-from .command_tape import recovery_lines
+from ..fsm.errors import CallerError
 from .options import TapeOption
-from .output import say, table
 
-if TYPE_CHECKING:
-    from ..engine.engine import Engine
-    from ..fsm.story import Event, Height, Scene, Story
-
-BY = "demo"
 DEMO_TAPE = Path("statetape-demo.db")
-SHOWN_CHARS = 24
 
 
-class DemoTapeTaken(CallerError):
-    """The file is not the tape of an earlier demo, so it is left alone."""
+class StoryUnknown(CallerError):
+    """There is no story of that name, or it is not told with that fault."""
 
-    code = "demo-tape-taken"
-
-
-class DemoFailed(StatetapeError):
-    """The demonstration did not go as told."""
-
-    code = "demo-failed"
+    code = "story-unknown"
 
 
 def add(app: typer.Typer) -> None:
@@ -44,190 +25,43 @@ def add(app: typer.Typer) -> None:
 
 
 def demo(
-    story: Annotated[str, typer.Argument(help="Which story; a wrong name lists them.")] = "payment",
+    story: Annotated[
+        str, typer.Argument(help="payment, or retrieval; a wrong name lists them.")
+    ] = "payment",
+    fault: Annotated[
+        str | None,
+        typer.Option(
+            help="What goes wrong in the retrieval: none, lost-event, late-block, crash-client, "
+            "crash-provider, provider-silence, insufficient-funds."
+        ),
+    ] = None,
     tape: TapeOption = DEMO_TAPE,
     scene: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> int:
     """Play a payment channel's life on a new tape: real vouchers, a refusal, a crash, a recovery.
 
-    Leaves the tape behind, and says what to try on it.
+    `demo retrieval` plays a paid retrieval between two nodes, each with a tape of its own, with a
+    fault of your choice; then it is explained, replayed, and replayed with what was missing.
+
+    Leaves the tapes behind, and says what to try on them.
     """
     from ..engine import catalogue
+    from ..fsm.story import Drama
 
     told = catalogue.stories().get(story)
     if told is None:
-        names = ", ".join(catalogue.stories())
-        raise DemoTapeTaken(f"no story {story!r}", hint=f"stories: {names}")
-    if scene is not None:
-        return _die(told, scene, tape)
-    _clear(tape)
-    say(told.title)
-    _play(told, tape)
-    _conclude(told, tape)
-    return EXIT_DONE
+        hint = f"stories: {', '.join(catalogue.stories())}"
+        raise StoryUnknown(f"no story {story!r}", hint=hint)
+    if isinstance(told, Drama):
+        from .two_tapes import die, play
 
+        faults = ", ".join(told.tales)
+        fault = next(iter(told.tales)) if fault is None else fault
+        if fault not in told.tales:
+            raise StoryUnknown(f"{story} is not told with {fault!r}", hint=f"faults: {faults}")
+        return play(told, fault, tape) if scene is None else die(told, fault, tape, scene)
+    if fault is not None:
+        raise StoryUnknown(f"{story} is told without faults", hint="leave --fault out")
+    from . import one_tape
 
-def _clear(tape: Path) -> None:
-    """Remove the tape of an earlier demo, and nothing else."""
-    if tape.exists() and not _is_demo(tape):
-        why = "the file is not the tape of an earlier demo; it is left alone"
-        raise DemoTapeTaken(why, place=str(tape), hint="give another --tape")
-    for suffix in ("", "-wal", "-shm", ".anchor", ".key", ".lock"):
-        Path(f"{tape}{suffix}").unlink(missing_ok=True)
-
-
-def _is_demo(tape: Path) -> bool:
-    from ..fsm.entry import decode
-    from ..storage.files import Files
-    from ..storage.reader import Reader
-
-    with Reader.open(Files.of(tape)) as reader:
-        entries = [decode(body) for body in reader.read()]
-    commands = [entry for entry in entries if entry.tape is None and entry.timer is None]
-    return all(entry.by == BY for entry in commands)
-
-
-def _play(told: Story, tape: Path) -> None:
-    """Play the scenes; a session ends where a process dies, and recovery opens the next."""
-    from ..engine.engine import Engine
-    from ..engine.recover import recover
-    from ..fsm.story import Event, Recover, Say
-
-    engine = Engine.open(tape)
-    try:
-        for number, scene in enumerate(told.scenes):
-            if isinstance(scene, Say):
-                say(f"\n# {scene.text}")
-            elif isinstance(scene, Recover):
-                say("$ statetape recover")
-                for line in recovery_lines(recover(tape)):
-                    say(f"  {line}")
-                engine = Engine.open(tape)
-            elif isinstance(scene, Event) and scene.dies:
-                engine.close()
-                _kill(scene, number, tape)
-            else:
-                _step(engine, scene)
-    finally:
-        engine.close()
-
-
-def _step(engine: Engine, scene: Scene) -> None:
-    """Play one command, and print it as a user would type it."""
-    from ..engine import catalogue
-    from ..fsm.story import Begin, Height
-    from .values import read
-
-    if isinstance(scene, Height):
-        _observe(engine, scene)
-        return
-    if isinstance(scene, Begin):
-        machine = catalogue.machine(scene.machine)
-        _typed("new", scene.machine, scene.key, params=scene.params)
-        params = read(machine.create, _words(scene.params))
-        receipt = engine.create(machine, scene.key, params, by=BY)
-    else:
-        receipt = _send(engine, scene)  # type: ignore[arg-type]
-    for line in receipt_lines(receipt):
-        say(f"  {line}")
-
-
-def _send(engine: Engine, scene: Event) -> Any:
-    from .values import read
-
-    instance = engine.world.instance(scene.instance)
-    if instance is None:
-        raise DemoFailed(f"no instance {scene.instance}")
-    _typed("send", instance.key, scene.event, params=scene.params, key=scene.key)
-    params = read(instance.machine.events[scene.event], _words(scene.params))
-    return engine.send(scene.instance, scene.event, params, key=scene.key, by=BY)
-
-
-def _observe(engine: Engine, scene: Height) -> None:
-    from ..fsm.entry import decode
-
-    _typed("head", scene.chain, str(scene.height), params={})
-    before = engine.tape.size
-    engine.observe(scene.chain, scene.height, by=BY)
-    for body in engine.tape.read(before + 2):
-        entry = decode(body)
-        instance = engine.world.instance_at(entry.instance or 0)
-        key = instance.key if instance else ""
-        say(f"  fired {entry.timer} of {_short(key)}: {entry.from_} → {entry.to}")
-
-
-def _words(params: Any) -> list[str]:
-    return [f"{name}={value}" for name, value in params.items()]
-
-
-def _typed(*words: str, params: Any, key: str | None = None) -> None:
-    said = [_short(word) for word in words]
-    said += [f"{_short(name)}={_quoted(value)}" for name, value in params.items()]
-    if key is not None:
-        said.append(f"--key {key}")
-    line = "$ statetape"
-    for word in said:
-        if len(line) + len(word) > 95:
-            say(f"{line} \\")
-            line = "   "
-        line += f" {word}"
-    say(line)
-
-
-def _quoted(value: str) -> str:
-    return f'"{value}"' if " " in value else _short(value)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= SHOWN_CHARS + 1 else f"{text[:SHOWN_CHARS]}…"
-
-
-def _kill(scene: Event, number: int, tape: Path) -> None:
-    """Let a process of its own play the scene, and see it die by SIGKILL."""
-    instance = scene.instance.partition("/")[2]
-    _typed("send", instance, scene.event, params=scene.params, key=scene.key)
-    command = [sys.executable, "-m", "statetape.cli.main", "demo", "--tape", str(tape)]
-    died = subprocess.run([*command, "--scene", str(number)], check=False)  # noqa: S603
-    if died.returncode != -signal.SIGKILL:
-        raise DemoFailed(f"the process ended with {died.returncode} instead of dying")
-    say("  Killed (SIGKILL)")
-
-
-def _die(told: Story, number: int, tape: Path) -> int:
-    """Play one scene and die once its entry is durable, before it is acknowledged."""
-    from ..engine.engine import Engine
-
-    scene: Any = told.scenes[number]
-    engine = Engine.open(tape, create=False)
-    engine.after_commit = lambda: os.kill(os.getpid(), signal.SIGKILL)
-    engine.send(scene.instance, scene.event, scene.params, key=scene.key, by=BY)
-    return EXIT_DONE
-
-
-def _conclude(told: Story, tape: Path) -> None:
-    """Say who got what, prove it, and say what to try next."""
-    from ..engine.inspect import Inspector
-    from ..engine.replay import Replayer
-    from ..engine.verify import verify
-
-    say("\n# Who got what")
-    with Inspector.open(tape) as inspector:
-        seen = [inspector.seen(folded) for folded in inspector.instances()]
-        table(told.columns, [[_short(_key(one.name)), *told.row(one.shown())] for one in seen])
-        say("\n# Proof")
-        findings = verify(inspector.reader)
-        say("$ statetape verify")
-        say(f"  {inspector.reader.stored_size()} entries, {len(findings)} findings")
-        report = Replayer().run(inspector.reader.read())
-        same = "every byte as recorded" if report.difference is None else "a difference"
-        say("$ statetape replay")
-        say(f"  {report.entries} entries, {same}")
-    if findings or report.difference is not None:
-        raise DemoFailed("the tape does not prove itself")
-    say(f"\n# The tape is {tape}. Try on it (with STATETAPE_TAPE={tape}):")
-    for step in told.next_steps:
-        say(f"  statetape {step}")
-
-
-def _key(name: str) -> str:
-    return name.partition("/")[2]
+    return one_tape.play(told, tape) if scene is None else one_tape.die(told, scene, tape)

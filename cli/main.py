@@ -7,6 +7,7 @@ to import are imported by the command that needs them, so that `--help` is quick
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import pkgutil
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 
 
+@functools.cache
 def register() -> typer.Typer:
     """Return the app with the commands of every module in this folder that has an `add`."""
     folder = importlib.import_module(__package__)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import shutil
 
 import pytest
-from statetape.engine import catalogue, loading
 from statetape.engine.driver import Driver
 from statetape.engine.engine import Engine
 from statetape.engine.replay import Replayer
@@ -290,9 +288,6 @@ class Recording(Engine):
 
 def test_a_death_after_any_command_loses_and_doubles_nothing(tmp_path, monkeypatch):
     """Both tapes go on to the same entries: no voucher twice, no byte unmetered or paid twice."""
-    # Compiling machines is nearly all that reopening costs here: once for each is enough.
-    compiled = functools.cache(lambda text: loading.load(text, "entry", catalogue.library))
-    monkeypatch.setattr(loading, "machine_of", lambda entry: compiled(entry.text))
     folder, deaths = tmp_path / "whole", []
     folder.mkdir()
     outside = world(sizes=(100, 50), interval=100)
