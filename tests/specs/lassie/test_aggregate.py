@@ -126,6 +126,10 @@ def test_one_bad_member_refuses_the_whole_batch(member, value, why):
         {"endTime": "2023-03-02T02:15:50+02:00"},
         {"bandwidth": 2**64 - 1},
         {"indexerCandidatesReceived": 2**63 - 1},
+        {"indexerCandidatesFiltered": -(2**63)},
+        {"bandwidth": 0, "bytesTransferred": 0},
+        {"retrievalAttempts": {PROVIDER: ATTEMPT | {"bytesTransferred": 0}}},
+        {"retrievalAttempts": {PROVIDER: ATTEMPT | {"bytesTransferred": 2**64 - 1}}},
         {"timeToFirstByte": ""},
         {"timeToFirstByte": "-1ms"},
         {"rootCid": ""},
@@ -142,9 +146,13 @@ def test_what_lies_at_the_edge_is_taken(changes):
 def test_an_end_in_the_future_is_warned_of():
     """The recorder has no bound for it; the event is taken."""
     response = post(aggregate(endTime="2023-11-14T22:13:21Z"), version=2)
+    on_time = post(aggregate(endTime="2023-11-14T22:13:20Z"), version=2)
+    just_ahead = post(aggregate(endTime="2023-11-14T22:13:20.000001Z"), version=2)
 
     assert response.items[0] == Note("events[0]", "1s ahead of this clock", warning=True)
     assert len(events_of(response)) == 1
+    assert [type(item).__name__ for item in on_time.items] == ["Begin", "Event"]
+    assert [type(item).__name__ for item in just_ahead.items] == ["Note", "Begin", "Event"]
 
 
 def key(**changes):

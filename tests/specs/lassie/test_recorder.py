@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from statetape.fsm.importing import Note
+from statetape.fsm.moments import TIME_MAX_US
 from statetape.specs.lassie.recorder import EVENT_BYTES_MAX, respond
 from statetape.specs.lassie.retrieval import EVENTS
 
@@ -230,6 +231,17 @@ def test_the_clock_is_the_one_given():
     """What is refused today is taken later."""
     assert refusal(single(eventTime="2223-03-02T00:15:52Z"))
     assert events_of(post(single(eventTime="2223-03-02T00:15:52Z"), now=7_989_062_400_000_000))
+
+
+def test_the_last_moment_that_an_entry_can_have():
+    """A microsecond later the entry has the time of its recording."""
+    limit = "2112-09-17T23:53:47.370496Z"
+    beyond = "2112-09-17T23:53:47.370497Z"
+    [at_limit, late] = events_of(
+        post(single(eventTime=limit), single(eventTime=beyond), now=TIME_MAX_US)
+    )
+
+    assert (at_limit.at, late.at) == (TIME_MAX_US, None)
 
 
 @pytest.mark.parametrize("year", ["0002", "1500", "1800"])
