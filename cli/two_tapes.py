@@ -253,7 +253,7 @@ class Stage:
         """Run a command that looks, as it stands, and print what it says."""
         words = self.words(scene)
         say(f"{scene.node}$ statetape {_quoted(words)}")
-        lines = _said([*words, "--tape", str(self.paths[scene.node])])
+        lines = _said(words, self.paths[scene.node])
         for line in _upto(lines, scene.until):
             say(f"  {line}")
 
@@ -302,11 +302,12 @@ def _command_line() -> Any:
     return typer.main.get_command(register())
 
 
-def _said(words: Sequence[str]) -> list[str]:
-    """Return the lines that a command prints, run as its words say."""
+def _said(words: Sequence[str], tape: Path) -> list[str]:
+    """Return the lines that a command prints about a tape, run as its words say."""
+    where = ["--tape", str(tape), "--anchor", f"{tape}.anchor"]
     out = io.StringIO()
     command = _command_line()
-    with redirect_stdout(out), command.make_context("statetape", list(words)) as context:
+    with redirect_stdout(out), command.make_context("statetape", [*words, *where]) as context:
         context.command.invoke(context)
     return out.getvalue().splitlines()
 
@@ -340,7 +341,7 @@ def _conclude(stage: Stage) -> None:
         for command in ("verify", "replay"):
             say(f"{node}$ statetape {command}")
             # The root of the tree, on the next line, is another one each time.
-            say(f"  {_said([command, '--tape', str(path)])[0]}")
+            say(f"  {_said([command], path)[0]}")
     if wrong:
         raise DemoFailed("; ".join(wrong))
     say("\n# Try next")

@@ -123,7 +123,9 @@ class Driver:
             if not waiting:
                 continue
             first = [one for one in waiting if one.pos == waiting[0].pos]
-            at = decode(engine.tape.body(first[0].pos) or b"").happened
+            with engine.committer.leader:
+                body = next(engine.tape.bodies([first[0].pos]))
+            at = decode(body).happened
             if found is None or at < found[0]:
                 found = at, name, first
         return None if found is None else found[1:]
@@ -171,7 +173,9 @@ class Driver:
     def _acknowledge(self) -> None:
         for name, engine in self.nodes.items():
             performed = self._performed[name]
-            if performed > projection.cursor(engine.tape, CONSUMER):
+            with engine.committer.leader:
+                acknowledged = projection.cursor(engine.tape, CONSUMER)
+            if performed > acknowledged:
                 engine.acknowledge(CONSUMER, performed)
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from statetape.cli import command_demo, demo_tape, two_tapes
+import typer
+from statetape.cli import command_demo, demo_tape, main, two_tapes
 from statetape.engine.engine import Engine
 from statetape.engine.inspect import Inspector
 from statetape.fsm.entry import decode
@@ -169,3 +172,23 @@ def test_an_end_that_is_not_as_told_is_a_failure(tmp_path, capsys):
         with pytest.raises(demo_tape.DemoFailed):
             two_tapes.play(drama, "wrong", tmp_path / f"{number}.db")
     capsys.readouterr()
+
+
+def test_what_it_says_to_try_next_works(tmp_path, capsys, monkeypatch):
+    """Each command, typed as it is printed, on the tape whose prompt it has."""
+    monkeypatch.chdir(tmp_path)
+    _, out = played(Path("demo.db"), "lost-event", capsys)
+    prompts = dict(re.findall(r"^(\w+)\$ is a shell with STATETAPE_TAPE=(\S+)$", out, re.MULTILINE))
+    steps = re.findall(r"^  (\w+)\$ statetape (.+)$", out.partition("# Try next")[2], re.MULTILINE)
+    command = typer.main.get_command(main.register())
+    codes = []
+    for node, line in steps:
+        monkeypatch.setenv("STATETAPE_TAPE", prompts[node])
+        with command.make_context("statetape", shlex.split(line)) as context:
+            codes.append(command.invoke(context))
+    state = ended(tmp_path / "demo.db")["states"][DEAL]
+    capsys.readouterr()
+
+    assert len(steps) == 6
+    assert codes == [0] * 6
+    assert state == "DealStatusCompleted"
