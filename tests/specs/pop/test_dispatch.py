@@ -153,6 +153,55 @@ def test_a_dispatch_has_bounds(node, params, reason):
     assert node.begin(D, root="bafyroot", **params).reason["reason"] == reason
 
 
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ({"factor": 257}, "FACTOR_TOO_LARGE"),
+        ({"attempts": 101}, "TOO_MANY_ATTEMPTS"),
+        ({"tx": "pop.node/a"}, "LINK_INVALID"),
+    ],
+)
+def test_an_order_has_the_same_bounds(node, params, reason):
+    """It waits for another one."""
+    node.new(D)
+    order = {"root": "bafyroot", "size": 1, "factor": 1, "attempts": 0, "backoffMin": 1}
+
+    assert node.refused(D, "Ordered", **(order | params)) == reason
+
+
+def test_nobody_names_thousands_of_candidates(node):
+    """256 are more than enough to choose from."""
+    begin(node)
+    too_many = [f"p{number}" for number in range(257)]
+
+    assert node.refused(D, "PeersSelected", peers=too_many) == "TOO_MANY_CANDIDATES"
+    assert ask(node, *too_many[1:]) == ["p1", "p2"]
+
+
+def test_a_dispatch_that_has_all_it_wants_wants_no_more(node):
+    """Found in mid-life with its copies made and its rounds over, it takes neither."""
+    later = node.clock.now + 60_000_000
+    asked = {peer: {"round": 0, "at": 0} for peer in ("p1", "p2")}
+    seed, proof = "00" * 16, "00" * 32
+    fields = {
+        "ordered": True,
+        "factor": 1,
+        "round_ends": later,
+        "asked": asked,
+        "confirmed": {"p1": "transfer"},
+        "challenges": {"p2": {"seed": seed, "expected": proof}},
+    }
+    node.engine.create("pop.dispatch", "full", fields, state="BackingOff")
+    node.engine.create("pop.dispatch", "over", {"ordered": True, "attempt": 1}, state="Requested")
+    other = {"seed": "01" * 16, "expected": proof}
+
+    full = "dispatch/full"
+    assert node.refused(full, "TransferCompleted", peer="p2") == "COPIES_ARE_ENOUGH"
+    assert node.refused(full, "ProofReceived", peer="p2", proof=proof) == "COPIES_ARE_ENOUGH"
+    assert node.refused(full, "ProofRequested", peer="p1", **other) == "CONFIRMED_BEFORE"
+    assert node.refused("dispatch/over", "PeersSelected", peers=["p1"]) == "ROUNDS_ARE_OVER"
+
+
 # whom it believes
 
 

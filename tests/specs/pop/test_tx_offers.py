@@ -345,7 +345,8 @@ def test_without_triage_there_is_nothing_to_confirm(node):
     retrieving(node)
 
     assert node.refused(TX, "Confirm") == "no_transition"
-    fields = {"running": "o1", "offers": {"o1": offer("o1")}}
+    later = node.clock.now + 60_000_000
+    fields = {"running": "o1", "offers": {"o1": offer("o1")}, "deadline": later}
     node.engine.create("pop.tx", "adopted", fields, state="Triage")
     for event in ("Confirm", "Next"):
         assert node.refused("tx/adopted", event) == "NOT_IN_TRIAGE_MODE"
