@@ -33,10 +33,12 @@ def entry_lines(
     *,
     label: str | None = None,
     state: str | None = None,
+    brief: bool = False,
 ) -> list[str]:
     """Return an entry in words; with its machine, values are shown as people write them.
 
     `label` says whose it is, among those of several instances; `state` is the one after it.
+    `brief`: without what the state would have accepted instead.
     """
     from ..fsm.moments import show_time
 
@@ -61,7 +63,7 @@ def entry_lines(
         said.append("asked: " + _flat(entry.params, event.params if event else ()))
     if entry.set:
         said.append("set: " + _flat(entry.set, machine.fields.values() if machine else ()))
-    said += refusal_lines(entry.reason)
+    said += refusal_lines(entry.reason, brief=brief)
     if entry.outcome == "deferred" and machine is not None:
         said.append("it is accepted in: " + ", ".join(machine.accepted_in(entry.event or "")))
     said += [f"raises: {one['event']} to {one['to']}" for one in entry.raises or []]
@@ -107,7 +109,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def refusal_lines(reason: Any) -> list[str]:
+def refusal_lines(reason: Any, *, brief: bool = False) -> list[str]:
     """Return a refusal in words: what, what had to hold, what was seen, what would be accepted."""
     if not reason:
         return []
@@ -126,7 +128,7 @@ def refusal_lines(reason: Any) -> list[str]:
         lines.append(str(reason["detail"]))
     if reason.get("needs"):
         lines.append("needed: " + ", or ".join(reason["needs"]))
-    if "accepts" in reason:
+    if "accepts" in reason and not brief:
         lines.append("accepted here: " + (", ".join(reason["accepts"]) or "nothing"))
     if reason.get("accepted_in"):
         lines.append("it is accepted in: " + ", ".join(reason["accepted_in"]))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 REFUSED_SHOWN = 5
 REFUSED_SHOWN_OF_OTHERS = 2
+LEAVING_SHOWN = 6
 COLUMNS_MAX = 3
 """Ledgers that stand side by side; more stand one below the other."""
 
@@ -110,12 +111,14 @@ def _what(entry: Entry) -> str:
 
 def _oldest_lines(found: Explanation) -> Iterator[str]:
     """Yield who has waited longest, for what, and whether it came at the wrong time."""
-    oldest = found.oldest
+    place, oldest = found.place, found.oldest
+    if oldest is not place and not place.seen.final:
+        yield f"  it waits for: {_awaited(place)}" if place.waits else f"  {_rest(place)}"
+        yield from _missed_lines(place)
     if oldest is None:
-        rests = found.place.rests
-        yield f"at rest: {rests}" if rests and not found.place.seen.final else "nothing is awaited"
+        yield "nothing is overdue, and nobody is awaited"
         return
-    if oldest is found.place:
+    if oldest is place:
         yield "oldest unmet expectation: its own"
     else:
         state = oldest.seen.folded.state
@@ -123,10 +126,16 @@ def _oldest_lines(found: Explanation) -> Iterator[str]:
         moment = _moment(oldest.since.entry, found.now)
         yield f"oldest unmet expectation: {oldest.name} is in {state} {since} {moment}"
     yield f"  next move: {_awaited(oldest)}"
-    if oldest.expects and oldest.leaving:
+    if oldest.expects and 0 < len(oldest.leaving) <= LEAVING_SHOWN:
         yield f"  would leave {oldest.seen.folded.state}: {', '.join(oldest.leaving)}"
-    for entry in oldest.missed:
-        yield f"  {_missed(entry)}"
+    if oldest.no_deadline:
+        yield f"  no deadline: {oldest.no_deadline}"
+    yield from _missed_lines(oldest)
+
+
+def _rest(place: Place) -> str:
+    moves = f"; what would move it: {_awaited(place)}" if place.moves else ""
+    return f"at rest: {place.no_deadline}{moves}"
 
 
 def _awaited(place: Place) -> str:
@@ -141,9 +150,11 @@ def _awaited(place: Place) -> str:
     return "nothing leads out of this state"
 
 
-def _missed(entry: Entry) -> str:
-    came = f"{entry.event} came too early: refused at position {entry.pos} in {entry.from_}"
-    return f"{came}; it would be accepted now"
+def _missed_lines(place: Place) -> Iterator[str]:
+    """Yield what came before its time, and would be accepted now."""
+    for entry in place.missed:
+        came = f"{entry.event} came too early: refused at position {entry.pos} in {entry.from_}"
+        yield f"  {came}; it would be accepted now"
 
 
 def _linked(place: Place, now: int) -> str:
@@ -155,9 +166,9 @@ def _linked(place: Place, now: int) -> str:
     if place.seen.final:
         told += ", over"
     elif place.waits:
-        told += f", waits for {_awaited(place)}"
+        told += f", waits for {_awaited(place)}" + (" (no deadline)" if place.no_deadline else "")
     else:
-        told += f", at rest: {place.rests}"
+        told += f", at rest: {place.no_deadline}"
     return f"{told}  ({place.member.via})"
 
 
@@ -169,13 +180,13 @@ def _refusal_lines(place: Place, *, own: bool) -> Iterator[str]:
     if not place.refused:
         return
     shown = place.refused[: REFUSED_SHOWN if own else REFUSED_SHOWN_OF_OTHERS]
-    many = f"{place.refused_count}" if place.since.exact else f"at least {place.refused_count}"
+    many = f"{place.refused_count}" if place.counted else f"at least {place.refused_count}"
     last = f", the last {len(shown)}" if place.refused_count > len(shown) else ""
     whose = "since then" if own else f"by {place.name} since position {place.since.entry.pos}"
     yield f"refused {whose} ({many}{last})"
     for entry in reversed(shown):
         state = entry.from_ or place.seen.folded.state
-        yield from entry_lines(entry, place.seen.machine, state=state)
+        yield from entry_lines(entry, place.seen.machine, state=state, brief=True)
         first = _first_needed(place, entry)
         if first:
             yield f"{'':>10}it needed first: {first}"
@@ -239,7 +250,7 @@ def _open_lines(place: Place, now: int, *, own: bool) -> Iterator[str]:
         told = f"parked{of}: {entry.event}, since {_moment(entry, now)}"
         told += f"; it is accepted in: {', '.join(one.accepted_in) or 'no state'}"
         if one.expires is not None:
-            told += f"; given up at {show_time(one.expires)} ({_age(one.expires, now)})"
+            told += f"; given up at {show_time(one.expires)}, {_left(one.expires - now)}"
         yield told
     for effect in place.effects:
         behind = ", ".join(effect.behind)
@@ -247,8 +258,14 @@ def _open_lines(place: Place, now: int, *, own: bool) -> Iterator[str]:
         yield f"to do{of} since position {effect.pos}: {effect_line(effect.effect)} ({why})"
 
 
+def _left(left: int) -> str:
+    from ..fsm.moments import show_about
+
+    return f"in {show_about(left)}" if left > 0 else f"overdue by {show_about(left)}"
+
+
 def _deadline(timer: OpenTimer) -> str:
-    from ..fsm.moments import show_about, show_time
+    from ..fsm.moments import show_time
 
     if timer.kind == "height":
         at = f"at height {timer.deadline}"
@@ -257,8 +274,7 @@ def _deadline(timer: OpenTimer) -> str:
         left = f"{timer.left} to go" if timer.left > 0 else f"overdue by {-timer.left}"
     else:
         at = f"at {show_time(timer.deadline)}"
-        about = show_about(timer.left or 0)
-        left = f"in {about}" if not timer.overdue else f"overdue by {about}"
+        left = _left(timer.left or 0)
     return f"{at}, {left}" + ("; it fires when the engine next runs" if timer.overdue else "")
 
 

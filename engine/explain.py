@@ -3,8 +3,9 @@
 Everything is a reading of the tape and of the machines on it; `now` is only what ages and overdue
 timers are counted from. An expectation is a non-final state's: what it says under `expects`, or
 else the events that leave it. It is unmet since the instance entered that state; the oldest one
-over the whole story is the first thing to look at. A state that says why it needs no deadline and
-expects nothing is at rest.
+over the whole story is the first thing to look at. A state that says why it needs no deadline can
+wait for long without anything being wrong: it comes behind all others; and if it expects nothing,
+it is at rest.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ class Place:
     """Where one instance of the story is, and what it waits for.
 
     `leaving`: the events that would leave its state. `refused`: what was not accepted since it
-    came there, newest first (`refused_count` of them, as far back as was read). `missed`: refused
+    came there, newest first (`refused_count` of them; `counted`: they are all). `missed`: refused
     before it came there, and accepted there; the newest of each event, those that leave first.
     """
 
@@ -107,6 +108,7 @@ class Place:
     leaving: list[str]
     refused: list[Entry]
     refused_count: int
+    counted: bool
     missed: list[Entry]
     ledger: list[Figure]
     timers: list[OpenTimer]
@@ -129,10 +131,9 @@ class Place:
         return self.seen.machine.states[self.seen.folded.state].expects
 
     @property
-    def rests(self) -> str | None:
-        """Why nothing has to happen: the state says so, and expects nothing."""
-        state = self.seen.machine.states[self.seen.folded.state]
-        return None if state.expects else state.no_deadline
+    def no_deadline(self) -> str | None:
+        """Why its state may last for as long as it does, if the machine says so."""
+        return self.seen.machine.states[self.seen.folded.state].no_deadline
 
     @property
     def moves(self) -> list[str]:
@@ -142,8 +143,8 @@ class Place:
 
     @property
     def waits(self) -> bool:
-        """Whether something should still happen to it."""
-        return not self.seen.final and self.rests is None
+        """Whether something should still happen to it; else it is over, or at rest."""
+        return not self.seen.final and (self.expects is not None or self.no_deadline is None)
 
 
 @dataclass(frozen=True)
@@ -163,9 +164,14 @@ class Explanation:
 
     @property
     def oldest(self) -> Place | None:
-        """Who has waited longest in the whole story; None: nobody waits."""
+        """Who has waited longest in the whole story; None: nobody waits.
+
+        Who may take as long as it likes is named only where nobody else waits.
+        """
         waiting = [place for place in self.places if place.waits]
-        return min(waiting, key=lambda place: place.since.entry.pos, default=None)
+        pressing = [place for place in waiting if place.no_deadline is None]
+        first = pressing or waiting
+        return min(first, key=lambda place: place.since.entry.pos, default=None)
 
     def json(self) -> Json:
         """Return everything for machines; docs/how-to/explain-a-stuck-retrieval.md has the keys."""
@@ -206,7 +212,7 @@ def _place(inspector: Inspector, member: Member, now: int, cursors: Mapping[str,
     told = [entry for entry in recent.telling if entry.outcome is not None]
     refused = [entry for entry in told if entry.pos > after]
     last = seen.folded.refused
-    if last is not None and last[0] < recent.oldest.pos:
+    if last is not None and not refused:  # it lies further back than was read
         refused.append(_entry_at(inspector, last[0]))
     leaving = leaving_events(seen.machine, seen.folded.state)
     return Place(
@@ -215,6 +221,7 @@ def _place(inspector: Inspector, member: Member, now: int, cursors: Mapping[str,
         leaving,
         refused[:REFUSED_MAX],
         len(refused),
+        recent.whole or (entered is not None and recent.telling[-1].pos <= after),
         _missed(seen, [entry for entry in told if entry.pos < after], leaving),
         _ledger(inspector, seen, now),
         _timers(inspector, seen, now),
@@ -338,10 +345,11 @@ def place_json(place: Place, now: int) -> Json:
         "waits": place.waits,
         "since": place.since.json(now),
         "expects": place.expects,
-        "rests": place.rests,
+        "no_deadline": place.no_deadline,
         "events": place.leaving,
         "refused": [entry_json(entry) for entry in reversed(place.refused)],
         "refused_count": place.refused_count,
+        "counted": place.counted,
         "missed": [entry_json(entry) for entry in place.missed],
         "ledger": [
             {"name": one.name, "type": one.type, "value": one.value, "shown": one.shown}

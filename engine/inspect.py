@@ -181,7 +181,8 @@ class Inspector:
             return meant[0]
         near = meant or self.names.near(name)
         hint = f"did you mean {', '.join(near)}?" if near else "`statetape list` shows them all"
-        raise InstanceUnknown(f"no instance {name!r} on this tape", hint=hint)
+        why = f"{len(meant)} instances have the key" if meant else "no instance"
+        raise InstanceUnknown(f"{why} {name!r} on this tape", hint=hint)
 
     def named(self, name: str) -> list[str]:
         """Return the full names that `name` may mean: itself, or all that have it as their key."""
@@ -257,9 +258,9 @@ class Inspector:
         if found is None or found.seq != seq:
             raise projection.misled(instance)
 
-    def recent(self, instance: Folded, limit: int) -> Recent:
-        """Return what the last `limit` entries of an instance say. Raises TapeDamaged."""
-        return recent(self.reader, instance, self._fresh.get(instance.pos, []), limit)
+    def recent(self, instance: Folded, limit: int, keep: int) -> Recent:
+        """Return what the last entries of an instance say: see `recent.recent`."""
+        return recent(self.reader, instance, self._fresh.get(instance.pos, []), limit, keep)
 
     def history(self, name: str) -> list[Entry]:
         """Return an instance's entries; of a name that never became one, its refused commands."""

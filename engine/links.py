@@ -2,8 +2,11 @@
 
 Theory of operation.
 
-L1  What a machine declares under `links` is followed from every instance of the story, on its data
-    as it is now: whoever declared it said that those belong together.
+L1  What a machine declares under `links` is followed on the instance's data as it is now: a link
+    to one instance from every instance of the story, a link to many (a list) only from the one
+    that the story is about. Who names many serves many: a channel's other deals are no part of
+    this deal's story.
+    Who has the same key under another machine and links here belongs too (a deal's log, say).
 L2  Causation is followed entry by entry. Of the instance that the story is about, all entries
     count; of the others those that an entry of the story caused or raised, or was caused or raised
     by. So a payment channel that serves a hundred deals leads from each of them to itself, and
@@ -11,17 +14,19 @@ L2  Causation is followed entry by entry. Of the instance that the story is abou
 L3  Where an instance's creation was caused by another instance, that one's creation counts too: a
     story goes back to where it began.
 L4  Everything is bounded: how many instances, how far back each is read, how many causes are
-    looked up. What the bounds left out is said (`more`), and what is near comes before what is
-    far. The order is the same each time.
+    looked up. What is near and new comes before what is far and old, in the same order each time;
+    that instances were left out is said (`more`).
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..fsm.composite import List
 from ..fsm.decide import EVALUATION_ERRORS, Moment
 from ..fsm.entry import Entry, decode
 from ..fsm.errors import SpecError
@@ -35,12 +40,17 @@ MEMBERS_MAX = 64
 MISSING_MAX = 64
 NOT_THERE = "not on this tape"
 OWN_READ_MAX = 40_000
-"""Entries read back of the instance that the story is about."""
+"""Entries read back of the instance that the story is about, to when it came to its state."""
+OWN_KEPT_MAX = 2_000
+"""Of these, the last ones that say something: they are followed."""
 OTHERS_READ_MAX = 20_000
 """Entries read back of all the others together, each at most OTHER_READ_MAX."""
 OTHER_READ_MAX = 4_000
 OTHER_READ_MIN = 16
+OTHER_KEPT_MAX = 200
 CAUSES_MAX = 2_000
+PARTS_MAX = 200
+"""Machines looked through for one that has the same key."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +98,13 @@ def moment_of(inspector: Inspector, seen: Seen, now: int) -> Moment:
     return Moment(now, height, key, seen.folded.state, machine.chain)
 
 
-def declared(inspector: Inspector, seen: Seen, now: int) -> Iterator[tuple[str, str]]:
+def declared(
+    inspector: Inspector, seen: Seen, now: int, *, lists: bool = True
+) -> Iterator[tuple[str, str]]:
     """Yield (link's name, instance's name) of what a machine's `links` give now.
 
-    A link that cannot be evaluated, say for want of a height, ties nothing.
+    `lists`: also of those that may name many. A link that cannot be evaluated, say for want of a
+    height, ties nothing.
     """
     machine = seen.machine
     if not machine.links:
@@ -99,6 +112,8 @@ def declared(inspector: Inspector, seen: Seen, now: int) -> Iterator[tuple[str, 
     data = machine.thaw(seen.folded.data)
     moment = moment_of(inspector, seen, now)
     for link, expression in machine.links:
+        if isinstance(expression.type, List) and not lists:
+            continue
         try:
             value = expression.call(data, {}, moment)
         except EVALUATION_ERRORS:
@@ -150,11 +165,11 @@ class _Search:
     def _join(self, seen: Seen, via: str | None) -> None:
         """Take an instance in."""
         if via is None:
-            recent = self.inspector.recent(seen.folded, OWN_READ_MAX)
+            recent = self.inspector.recent(seen.folded, OWN_READ_MAX, OWN_KEPT_MAX)
             self._own = recent.positions
         else:
             limit = max(OTHER_READ_MIN, min(OTHER_READ_MAX, self._read_left))
-            recent = self.inspector.recent(seen.folded, limit)
+            recent = self.inspector.recent(seen.folded, limit, OTHER_KEPT_MAX)
             self._read_left -= len(recent.positions)
         pos = seen.folded.pos
         self.members[pos] = Member(seen, recent, via)
@@ -192,10 +207,12 @@ class _Search:
 
     def _member(self, member: Member) -> None:
         """Follow what an instance declares, then what its entries say."""
-        for link, name in declared(self.inspector, member.seen, self.now):
-            self._named(name, f"link {link}")
-        pos = member.seen.folded.pos
         own = member.via is None
+        for link, name in declared(self.inspector, member.seen, self.now, lists=own):
+            self._named(name, f"link {link}")
+        if own:
+            self._namesakes(member)
+        pos = member.seen.folded.pos
         for entry in member.recent.telling:
             causes = [one for one in (entry.cause, entry.raised) if one is not None]
             if any(self._told(one) for one in causes) or (own and (causes or entry.raises)):
@@ -205,6 +222,23 @@ class _Search:
                     self._depending.setdefault(cause, []).append((pos, entry))
         if own and not member.recent.whole:
             self._waiting.append((pos, self._entry_at(pos)))
+
+    def _namesakes(self, member: Member) -> None:
+        """Take in who has the same key under another machine, and names this one."""
+        inspector = self.inspector
+        key = member.name.partition("/")[2]
+        for part in inspector.names.parts()[:PARTS_MAX]:
+            name = f"{part}/{key}"
+            if name in self._names or name not in inspector.names:
+                continue
+            with suppress(SpecError):
+                found = inspector.world.instance(name)
+                seen = inspector.seen(found.folded()) if found else None
+                links = declared(inspector, seen, self.now) if seen else ()
+                link = next((link for link, other in links if other == member.name), None)
+                if seen is not None and link is not None and self._room():
+                    self._names.add(name)
+                    self._join(seen, f"its link {link}")
 
     def _entry(self, entry: Entry) -> None:
         """Follow an entry of the story to what it came from and to what it led to."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import commits, importing, reading, startup, timers, whatif
+from . import commits, explaining, importing, reading, startup, timers, whatif
 
-for benchmark in (commits, timers, startup, importing, reading, whatif):
+for benchmark in (commits, timers, startup, importing, reading, explaining, whatif):
     benchmark.main()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 
-LOOKS = ("list", "show 4711", "history 4711", "explain 4711", "replay", "replay 4711", "export")
+EXPLAIN = "explain 4711 --now 2050-01-01T00:00:00Z"  # whose ages would differ from run to run
+LOOKS = ("list", "show 4711", "history 4711", EXPLAIN, "replay", "replay 4711", "export")
 
 
 def copied(sh, name, more=()):
