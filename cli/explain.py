@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -50,7 +52,7 @@ def explain(
     from ..fsm.moments import parse_time
 
     at = time.time_ns() // 1000 if now is None else parse_time(now, "--now")
-    with looking(tape, anchor) as inspector:
+    with _uncollected(), looking(tape, anchor) as inspector:
         found = explained(inspector, inspector.find(instance), at)
     if json:
         say_json(found.json())
@@ -58,6 +60,18 @@ def explain(
     for line in explanation_lines(found):
         say(line)
     return EXIT_DONE
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Do without the garbage collector: what is read is bounded, and nearly all of it stays."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def explanation_lines(found: Explanation) -> Iterator[str]:

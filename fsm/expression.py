@@ -107,6 +107,10 @@ class Expression:
     narrows: str | None = None
 
 
+def _never(_d: Any, _p: Any, _m: Any) -> Any:
+    raise AssertionError("an expression is called before it is made")
+
+
 def compile_expression(
     source: str | int | bool, scope: Scope, at: Callable[[int], str]
 ) -> Expression:
@@ -132,10 +136,27 @@ class _Compiler:
         tree = self.source.parse()
         node, of = self.visit(tree)
         reads = tuple(
-            (label, read, self._code(read_node))
+            (label, read, self._later(read_node, None))
             for label, (read, read_node) in list(self.reads.items())[:SEEN_MAX]
         )
-        return Expression(self.source.text, of, self._code(node), reads, self._narrows(tree))
+        expression = Expression(self.source.text, of, _never, reads, self._narrows(tree))
+        object.__setattr__(expression, "call", self._later(node, expression))
+        return expression
+
+    def _later(self, node: ast.expr, of: Expression | None) -> Compiled:
+        """Return a function that compiles the tree when it is first called.
+
+        Most expressions of a machine are never called by the command that loads it. An expression
+        is given its compiled form then, so that it costs nothing from the second call on.
+        """
+
+        def first(d: Any, p: Any, m: Any) -> Any:
+            compiled = self._code(node)
+            if of is not None:
+                object.__setattr__(of, "call", compiled)
+            return compiled(d, p, m)
+
+        return first
 
     def _code(self, node: ast.expr) -> Compiled:
         """Compile a rewritten tree to a function of (d, p, m)."""

@@ -33,6 +33,7 @@ SHAPES = {
     "an instance of 400,000 accepted entries": "bench.deal/long",
     "an instance of 100,000 refused entries": "bench.deal/refused",
     "an instance linked to 63 others of 3,000 refused entries": "bench.deal/hub",
+    "a retrieval of five bundled machines": "pop.deal_client/retrieval",
     "a key that nobody has": "small5000x",
 }
 
@@ -73,12 +74,29 @@ def _fill(tape: Path) -> None:
         _run(engine, [Create(told, name, {"peer": "bench.deal/hub"}) for name in linked])
         _run(engine, [Create(told, "bench.deal/hub", {"deals": linked})])
         _run(engine, [Create(told, f"bench.deal/{key}") for key in ("long", "refused")])
+        _retrieval(engine)
         _run(engine, [Create(told, name) for name in small])
         _run(engine, [Send("bench.deal/refused", "complete")] * 100_000)
         _run(engine, [Send(name, "complete") for name in linked] * 3000)
         _run(engine, [Send(name, "block", {"total": 1}) for name in small] * 2)
         left = ENTRIES - engine.world.size
         _run(engine, [Send("bench.deal/long", "block", {"total": n}) for n in range(left)])
+
+
+def _retrieval(engine: Engine) -> None:
+    """Take over a retrieval with what belongs to it, each in its first state."""
+    tied = {
+        "transfer": "filecoin.dt_channel_v1_11_5",
+        "lane": "pop.payment_channel",
+        "tx": "pop.tx",
+    }
+    for machine in tied.values():
+        engine.create(machine, "retrieval", {}, state=catalogue.find(machine).initial)
+    links = {link: f"{machine}/retrieval" for link, machine in tied.items()}
+    for machine in ("pop.deal_client", "pop.deal_provider"):
+        found = catalogue.find(machine)
+        fields = {link: name for link, name in links.items() if link in found.fields}
+        engine.create(found, "retrieval", fields, state=found.initial)
 
 
 def _run(engine: Engine, commands: list[Create | Send]) -> None:
