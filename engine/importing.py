@@ -9,6 +9,7 @@ are said again at every import: they are findings about the file.
 
 from __future__ import annotations
 
+import functools
 import gc
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,9 +17,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..fsm.compiler import load
 from ..fsm.decide import REJECTED
-from ..fsm.errors import CallerError, ConflictError
+from ..fsm.errors import CallerError, ConflictError, SpecError
 from ..fsm.importing import Begin, Dated, Event, Importer, Item, Note, Tables
+from ..fsm.machine import Machine
 from ..storage.files import Files
 from ..storage.foreign import Foreign, ForeignInvalid, ForeignMissing
 from . import catalogue
@@ -125,7 +128,7 @@ def import_source(
     """Record what an importer makes of a source. As `import_foreign`."""
     if isinstance(importer, Dated):
         importer = importer.as_of(engine.clock())
-    return import_items(engine, importer.items(source), progress)
+    return import_items(engine, importer.items(source, catalogue.machine), progress)
 
 
 def import_items(
@@ -170,7 +173,7 @@ def _record(engine: Engine, items: Sequence[Item], done: Imported) -> None:
         try:
             commands.append(command_of(item))
             taken.append(item)
-        except CallerError as error:
+        except (CallerError, SpecError) as error:
             done.read += 1
             done.refusal(item, str(error))
     done.read += len(taken)
@@ -191,10 +194,10 @@ def _record(engine: Engine, items: Sequence[Item], done: Imported) -> None:
 
 
 def command_of(item: Begin | Event) -> Command:
-    """Return the command that an item is. Raises MachineUnknown."""
+    """Return the command that an item is. Raises MachineUnknown, SpecError."""
     if isinstance(item, Event):
         return Send(item.instance, item.event, item.params, item.once, item.by, None, item.at)
-    machine = catalogue.machine(item.machine)
+    machine = catalogue.machine(item.machine) if item.text is None else _compiled(item.text)
     return Create(
         machine,
         f"{machine.name}/{item.key}",
@@ -204,6 +207,12 @@ def command_of(item: Begin | Event) -> Command:
         at=item.at,
         state=item.state,
     )
+
+
+@functools.lru_cache(100)
+def _compiled(text: str) -> Machine:
+    """Return the machine that an importer wrote the text of; it is the same for many items."""
+    return load(text, "a machine of the importer", catalogue.library)
 
 
 def in_words(receipt: Receipt) -> str:

@@ -13,10 +13,14 @@ from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
+from .machine import Machine
+
 Row = Mapping[str, Any]
 """One row of a foreign table: column to value, as SQLite keeps it."""
 Tables = Callable[[str], Iterator[Row]]
 """The rows of a table by its name, in the table's own order."""
+Machines = Callable[[str], Machine]
+"""A bundled machine by its name, compiled when it is first asked for."""
 
 
 class _Item(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -35,6 +39,7 @@ class Begin(_Item, frozen=True, gc=False):
 
     So every file that tells of the instance says the same of its beginning. With `state` the
     instance begins there, in mid-life, and `params` are its data fields. `at`: microseconds.
+    `text`: the file of `machine`, where it is none of the bundled ones.
     """
 
     machine: str
@@ -43,6 +48,7 @@ class Begin(_Item, frozen=True, gc=False):
     state: str | None = None
     at: int | None = None
     by: str | None = None
+    text: str | None = None
 
 
 class Event(_Item, frozen=True, gc=False):
@@ -80,9 +86,10 @@ class Importer(Protocol):
     title: str
     tables: Mapping[str, tuple[str, ...]]
 
-    def items(self, source: Any) -> Iterator[Item]:
+    def items(self, source: Any, machines: Machines) -> Iterator[Item]:
         """Yield what the source says: `bytes`, or `Tables` where `tables` are wanted.
 
+        What a bundled machine knows (numbers, names, rows) is read off it, by `machines`.
         Whatever is wrong with the source becomes a Note with its place: nothing is raised, and
         what stands before and after is read.
         """

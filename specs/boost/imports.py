@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ...fsm.importing import Importer, Item, Tables
+from ...fsm.importing import Importer, Item, Machines, Tables
 from . import deals, retrievals
 
 
@@ -17,10 +17,10 @@ class Boost:
         for name, columns in {**deals.COLUMNS, **retrievals.COLUMNS}.items()
     }
 
-    def items(self, source: Tables) -> Iterator[Item]:
+    def items(self, source: Tables, machines: Machines) -> Iterator[Item]:
         """Yield what the tables say, whichever of them the file has."""
         yield from deals.Deals(source).items()
-        yield from retrievals.Retrievals(source).items()
+        yield from retrievals.Retrievals(source, machines).items()
 
 
 IMPORTERS: Mapping[str, Importer] = {"boost": Boost()}

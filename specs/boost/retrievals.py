@@ -16,15 +16,17 @@ R4  A transfer's events have no status of their own. Where they are there from t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...fsm.importing import Begin, Event, Item, Note, Tables
+from ...fsm.importing import Begin, Event, Item, Machines, Note, Tables
+from ...fsm.machine import Machine
 from ..golog.decode import ALIASES
 from ..golog.table import Table
-from ..golog.tables import TABLES
 from .columns import Columns, Identities, digest, numbered
+from .recorded import recorded
 
 RETRIEVAL = "boost.retrieval"
 MARKET = "boost.market_deal"
@@ -44,12 +46,17 @@ COLUMNS = {
 }
 
 
-def _table(machine: str) -> Table:
-    return next(table for table in TABLES if table.machine == machine)
+class _Part:
+    """A deal's or a transfer's machine: the exact table, and the text of what is recorded."""
 
+    def __init__(self, name: str, title: str, exact: Machine) -> None:
+        self.name = name
+        self.table = Table(exact)
+        self.text = recorded(self.table, name, title)
 
-MARKET_TABLE = _table("filecoin.gfm_retrieval_provider")
-TRANSFER_TABLE = _table("filecoin.dt_channel")
+    def knows(self, status: str) -> bool:
+        """Whether the machine can be in a state of that name."""
+        return status in self.table.exact.states
 
 
 @dataclass
@@ -66,11 +73,24 @@ class Retrievals:
     """Reads the retrievals of one file."""
 
     tables: Tables
+    machines: Machines
     _begun: dict[str, None] = field(default_factory=dict)
     _of_transfer: dict[str, str] = field(default_factory=dict)
     """The retrieval that a transfer is of."""
     _stands: dict[str, _Ended] = field(default_factory=dict)
     """How each transfer stands, by its key."""
+
+    @functools.cached_property
+    def market(self) -> _Part:
+        """The machine of a deal."""
+        exact = self.machines("filecoin.gfm_retrieval_provider")
+        return _Part(MARKET, "Retrieval deal, as Boost records it", exact)
+
+    @functools.cached_property
+    def transfer(self) -> _Part:
+        """The machine of a transfer."""
+        exact = self.machines("filecoin.dt_channel")
+        return _Part(TRANSFER, "Data transfer, as Boost records it", exact)
 
     def items(self) -> Iterator[Item]:
         """Yield the retrievals, then the events of their deals and transfers."""
@@ -87,7 +107,11 @@ class Retrievals:
             created, updated = columns.time("CreatedAt"), columns.time("UpdatedAt")
             deal, transfer = columns.whole("DealID"), columns.whole("TransferID")
             key = f"{peer}.{deal}" if deal else f"{peer}.at-{digest(created, *_values(columns))}"
-            yield from self._begin(RETRIEVAL, key, columns.place, created)
+            if f"{RETRIEVAL}/{key}" not in self._begun:
+                self._begun[f"{RETRIEVAL}/{key}"] = None
+                yield Begin(
+                    once="begin", place=columns.place, machine=RETRIEVAL, key=key, at=created
+                )
             yield _event(
                 f"row {digest(*_values(columns))}",
                 columns.place,
@@ -117,15 +141,15 @@ class Retrievals:
             key = f"{peer}.{deal}"
             at = columns.time("CreatedAt")
             before = status_of.get(key)
-            known = MARKET_TABLE.state(status) is not None and status not in MARKET_TABLE.unused
+            known = self.market.knows(status)
             if known:
                 status_of[key] = status
             else:
                 yield Note(columns.place, f"unknown status {status!r}", warning=True)
             if before is None:
                 opened = name == OPENED or not known
-                begun = MARKET_TABLE.initial if opened else status
-                yield from self._part(MARKET, key, key, columns.place, at, begun)
+                begun = self.market.table.initial if opened else status
+                yield from self._part(self.market, key, key, columns.place, at, begun)
                 if not opened:
                     why = f"{key}: the rows before {name} are gone; it begins in {status}"
                     yield Note(columns.place, why, warning=True)
@@ -137,17 +161,17 @@ class Retrievals:
         self, columns: Columns, key: str, identity: str, before: str | None, at: int | None
     ) -> Iterator[Item]:
         name, status = columns.text("Name"), _printed(columns.text("Status"))
-        instance, place = f"{MARKET}/{key}", columns.place
-        source = before if before is not None else MARKET_TABLE.initial
-        to = MARKET_TABLE.after(source, name)
-        sent = MARKET_TABLE.after(source, SENT)
-        if to != status and sent is not None and MARKET_TABLE.after(sent, name) == status:
+        instance, place, table = f"{MARKET}/{key}", columns.place, self.market.table
+        source = before if before is not None else table.initial
+        to = table.after(source, name)
+        sent = table.after(source, SENT)
+        if to != status and sent is not None and table.after(sent, name) == status:
             to = status
             params = {"status": sent, "message": "not recorded by Boost; what follows shows it"}
             yield _event(f"sent {identity}", place, instance, SENT, params, at)
         params = columns.given(status=lambda: status, message=lambda: columns.text("Message"))
         yield _event(identity, place, instance, name, params, at)
-        if to != status and MARKET_TABLE.state(status) is not None:
+        if to != status and self.market.knows(status):
             leads = f"leads to {to}" if to else "does not take it"
             why = f"Boost recorded {status} after {name}; from {source} the table {leads}"
             found = {"found": status, "why": why}
@@ -167,13 +191,12 @@ class Retrievals:
             key = f"{peer}.{transfer}"
             if f"{TRANSFER}/{key}" not in self._begun:
                 retrieval = self._of_transfer.get(key, "")
-                yield from self._part(
-                    TRANSFER, key, retrieval, columns.place, at, TRANSFER_TABLE.initial
-                )
+                first = self.transfer.table.initial
+                yield from self._part(self.transfer, key, retrieval, columns.place, at, first)
                 if name == TRANSFER_OPENED:
-                    state_of[key] = TRANSFER_TABLE.initial
+                    state_of[key] = first
             if key in state_of:
-                to = TRANSFER_TABLE.after(state_of[key], name)
+                to = self.transfer.table.after(state_of[key], name)
                 state_of[key] = to if to is not None else state_of[key]
             params = columns.given(message=lambda: columns.text("Message"))  # noqa: B023
             yield _event(identity, columns.place, f"{TRANSFER}/{key}", name, params, at)
@@ -186,7 +209,7 @@ class Retrievals:
         stands = self._stands.get(key)
         if stands is None or stands.status in ("", state):
             return
-        if TRANSFER_TABLE.state(stands.status) is None or stands.status in TRANSFER_TABLE.unused:
+        if not self.transfer.knows(stands.status):
             why = f"unknown status of a transfer {stands.status!r}"
             yield Note(stands.place, why, warning=True)
             return
@@ -196,23 +219,24 @@ class Retrievals:
         yield _event(once, stands.place, f"{TRANSFER}/{key}", "Found", found, stands.at)
 
     def _part(
-        self, machine: str, key: str, retrieval: str, place: str, at: int | None, state: str
+        self, part: _Part, key: str, retrieval: str, place: str, at: int | None, state: str
     ) -> Iterator[Item]:
         """Yield the beginning of a deal or a transfer, tied to its retrieval if there is one."""
-        yield from self._begin(machine, key, place, at, state)
-        if f"{RETRIEVAL}/{retrieval}" not in self._begun:
-            return
-        whole, part = f"{RETRIEVAL}/{retrieval}", f"{machine}/{key}"
-        yield _event("retrieval", place, part, "BelongsTo", {"retrieval": whole}, at)
-        yield _event(f"part {machine}", place, whole, "HasPart", {"part": part}, at)
-
-    def _begin(
-        self, machine: str, key: str, place: str, at: int | None, state: str | None = None
-    ) -> Iterator[Item]:
-        name = f"{machine}/{key}"
+        whole, name = f"{RETRIEVAL}/{retrieval}", f"{part.name}/{key}"
         if name not in self._begun:
             self._begun[name] = None
-            yield Begin(once="begin", place=place, machine=machine, key=key, at=at, state=state)
+            yield Begin(
+                once="begin",
+                place=place,
+                machine=part.name,
+                key=key,
+                text=part.text,
+                state=state,
+                at=at,
+            )
+        if whole in self._begun:
+            yield _event("retrieval", place, name, "BelongsTo", {"retrieval": whole}, at)
+            yield _event(f"part {part.name}", place, whole, "HasPart", {"part": name}, at)
 
 
 def _event(

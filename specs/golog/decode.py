@@ -13,6 +13,7 @@ A table is excluded where
   * the state is final: the line would have said that the machine is terminated;
   * it ACCEPTS the event there;
   * nothing ever sends that event.
+Where the first two exclude it the table is not read, so the pair has no names there.
 
 What remains is `possible`, or `unlikely` where only the entry of another state raises the event, or
 where the program hardly runs that machine. The rules are data, with their reasons: `rules`.
@@ -22,8 +23,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...fsm.importing import Machines
 from ...fsm.moments import show_time
-from .rules import RULES, Rule
+from .rules import LACKING, RULES, Rule
 from .table import Table
 
 POSSIBLE = "possible"
@@ -40,31 +42,28 @@ ALIASES = {
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a pair is in one table, and how likely that is. `why` gives the reasons in words.
+    """What a pair is to one machine, and how likely that is. `why` gives the reasons in words.
 
-    `accepts`: what the state would have taken. `accepted_in`: where the event would have been.
+    `table` is None where it need not be asked. `accepts`: what the state would have taken.
+    `accepted_in`: where the event would have been.
     """
 
-    table: Table
+    machine: str
+    table: Table | None
     state: str | None
     event: str | None
     verdict: str
     why: tuple[str, ...]
 
     @property
-    def machine(self) -> str:
-        """The exact machine's name."""
-        return self.table.machine
-
-    @property
     def accepts(self) -> list[str]:
         """The events that the state accepts."""
-        return self.table.accepts(self.state) if self.state else []
+        return self.table.accepts(self.state) if self.table and self.state else []
 
     @property
     def accepted_in(self) -> list[str]:
         """The states that accept the event."""
-        return self.table.accepted_in(self.event) if self.event else []
+        return self.table.accepted_in(self.event) if self.table and self.event else []
 
     def __str__(self) -> str:
         """`machine: state/event: why`, as far as they have names."""
@@ -72,43 +71,74 @@ class Candidate:
         return f"{self.machine}: {pair}{'; '.join(self.why) or self.verdict}"
 
 
-def decode(
-    state: int | str, event: int | str, when: int | None = None, program: str | None = None
-) -> list[Candidate]:
-    """Return what a refused pair can have been, the likeliest first, the excluded ones last.
+class Decoder:
+    """Says what machine wrote a line, by the tables of exact machines; each is read when needed."""
 
-    state, event: numbers or names, as printed. when: microseconds since 1970 UTC, if known.
-    program: POP or UPSTREAM, if known.
-    """
-    found = [_judge(rule, _printed(state), _printed(event), when, program) for rule in RULES]
-    unique: dict[str, Candidate] = {}
-    for candidate in sorted(found, key=lambda one: _RANKS[one.verdict]):
-        unique.setdefault(candidate.machine, candidate)
-    return list(unique.values())
+    def __init__(self, machines: Machines) -> None:
+        self._machines = machines
+        self._tables: dict[str, Table] = {}
+
+    def table(self, machine: str) -> Table:
+        """Return the table of a machine that the rules name."""
+        if machine not in self._tables:
+            exact, *lacks = LACKING.get(machine, (machine,))
+            self._tables[machine] = Table(self._machines(exact), machine, lacks)
+        return self._tables[machine]
+
+    def decode(
+        self,
+        state: int | str,
+        event: int | str,
+        when: int | None = None,
+        program: str | None = None,
+    ) -> list[Candidate]:
+        """Return what a refused pair can have been, the likeliest first, the excluded ones last.
+
+        state, event: numbers or names, as printed. when: microseconds since 1970 UTC, if known.
+        program: POP or UPSTREAM, if known.
+        """
+        pair = _printed(state), _printed(event)
+        found = [self._judge(rule, *pair, when, program) for rule in RULES]
+        unique: dict[str, Candidate] = {}
+        for candidate in sorted(found, key=lambda one: _RANKS[one.verdict]):
+            unique.setdefault(candidate.machine, candidate)
+        return list(unique.values())
+
+    def _judge(
+        self, rule: Rule, state: int | str, event: int | str, when: int | None, program: str | None
+    ) -> Candidate:
+        against = [*_where(rule, when, program), *_printing(rule, state)]
+        if against:
+            return Candidate(rule.machine, None, None, None, EXCLUDED, tuple(against))
+        table = self.table(rule.machine)
+        named_state = table.state(state)
+        named_event = table.event(event)
+        if named_state is None:
+            against.append(f"it has no state {state}")
+        if named_event is None:
+            against.append(f"it has no event {event}")
+        if named_state is not None and named_event is not None:
+            against += _meaning(rule, table, named_state, named_event)
+        doubts = _doubts(rule, named_state, named_event)
+        verdict = EXCLUDED if against else UNLIKELY if doubts else POSSIBLE
+        why = tuple(against or doubts)
+        return Candidate(rule.machine, table, named_state, named_event, verdict, why)
+
+    def undeclared(self, printed: str) -> list[str]:
+        """Return what an event that no machine took can have been, by machine."""
+        found: dict[str, None] = {}
+        for rule in RULES:
+            table = self.table(rule.machine)
+            name = table.event(_printed(printed))
+            if name is not None and name in table.unused:
+                found[f"{rule.machine}: {name}"] = None
+        return list(found)
 
 
 def _printed(value: int | str) -> int | str:
     if isinstance(value, str) and value.isdecimal() and len(value) <= 9:
         return int(value)
     return ALIASES.get(value, value) if isinstance(value, str) else value
-
-
-def _judge(
-    rule: Rule, state: int | str, event: int | str, when: int | None, program: str | None
-) -> Candidate:
-    table = rule.table
-    named_state = table.state(state)
-    named_event = table.event(event)
-    against = [*_where(rule, when, program), *_printing(rule, state)]
-    if named_state is None:
-        against.append(f"it has no state {state}")
-    if named_event is None:
-        against.append(f"it has no event {event}")
-    if named_state is not None and named_event is not None:
-        against += _meaning(rule, named_state, named_event)
-    doubts = _doubts(rule, named_state, named_event)
-    verdict = EXCLUDED if against else UNLIKELY if doubts else POSSIBLE
-    return Candidate(table, named_state, named_event, verdict, tuple(against or doubts))
 
 
 def _where(rule: Rule, when: int | None, program: str | None) -> list[str]:
@@ -130,9 +160,8 @@ def _printing(rule: Rule, state: int | str) -> list[str]:
     return []
 
 
-def _meaning(rule: Rule, state: str, event: str) -> list[str]:
+def _meaning(rule: Rule, table: Table, state: str, event: str) -> list[str]:
     """Return why a table's own rules exclude a pair."""
-    table = rule.table
     against = []
     if state in table.unused:
         against.append("it is never in that state")

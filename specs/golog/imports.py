@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ...fsm.importing import Importer, Item
+from ...fsm.importing import Importer, Item, Machines
 from .reading import Reading
 
 
@@ -14,9 +14,9 @@ class GoLog:
     title = "log of a Go program: what its state machines refused, decoded"
     tables: Mapping[str, tuple[str, ...]] = {}
 
-    def items(self, source: bytes) -> Iterator[Item]:
+    def items(self, source: bytes, machines: Machines) -> Iterator[Item]:
         """Yield what the log says of machines; notes for the rest."""
-        return Reading(source).items()
+        return Reading(source, machines).items()
 
 
 IMPORTERS: Mapping[str, Importer] = {"go-log": GoLog()}

@@ -2,9 +2,9 @@
 
 Theory of operation. A refused event is recorded twice: in the story of its deal (`golog.story`), as
 it was printed and with how it was read; and as a command to the machine that it was read as
-(`golog.TABLE`, the table without the arguments, which no log holds), which begins in the state
-that the line shows and refuses it again. Both are named after the deal, the machine also after the
-state.
+(`golog.TABLE`, the table without the arguments, which no log holds; `logged` writes its text),
+which begins in the state that the line shows and refuses it again. Both are named after the deal,
+the machine also after the state.
 
 R1  The line names no deal. A look-up (`No state for /ID`) does: what comes after it in the same
     test, at most REACH_US later, is taken to be of that deal. The nearest look-up counts. This is a
@@ -24,10 +24,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...fsm.importing import Begin, Event, Item, Note
-from .decode import EXCLUDED, UNLIKELY, Candidate, decode
+from ...fsm.importing import Begin, Event, Item, Machines, Note
+from .decode import EXCLUDED, UNLIKELY, Candidate, Decoder
 from .keys import key_in
 from .lines import Line, read_lines
+from .logged import logged, machine_named
 from .messages import (
     ENDED,
     FAILED,
@@ -39,7 +40,6 @@ from .messages import (
     Message,
     find_message,
 )
-from .rules import RULES
 
 STORY = "golog.story"
 REACH_US = 60_000_000
@@ -48,12 +48,6 @@ MINUTE_US = 60_000_000
 DECODED_MAX = 1_000
 LISTED_CHARS_MAX = 300
 ONCE_CHARS_MAX = 200
-
-
-def machine_named(table: str) -> str:
-    """Return the machine that refusals read as a table's are recorded in."""
-    system, _, name = table.partition(".")
-    return f"golog.{name}" if system == "filecoin" else f"golog.{system}_{name}"
 
 
 @dataclass
@@ -83,16 +77,22 @@ class Reading:
     """Reads one log. `items` may be run once."""
 
     source: bytes
+    machines: Machines
     _deal: _Deal | None = None
     _at: int | None = None
     _runs: dict[tuple[str, str, str], _Run] = field(default_factory=dict)
-    _machines: dict[str, None] = field(default_factory=dict)
+    _begun: dict[str, None] = field(default_factory=dict)
+    _texts: dict[str, str] = field(default_factory=dict)
+    """The text of each machine that was read so far."""
     _stories: dict[str, None] = field(default_factory=dict)
     _decoded: dict[tuple[str, str, str | None, int | None], list[Candidate]] = field(
         default_factory=dict
     )
     _read: dict[tuple[str, str], None] = field(default_factory=dict)
     _seen: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._decoder = Decoder(self.machines)
 
     def items(self) -> Iterator[Item]:
         """Yield what the log says, in its order; what says nothing of a machine is in notes."""
@@ -125,7 +125,7 @@ class Reading:
             params |= {"deal": message.first, "begun": begun if begun < 2**52 else None}
         elif message.kind == UNSENT:
             params |= {"wrong": message.first, "printed_event": message.second}
-            params["may_be"] = _undeclared(message.second)
+            params["may_be"] = self._decoder.undeclared(message.second)
         elif message.kind == FAILED:
             params |= {"printed_event": message.first, "error": message.second}
         elif message.kind in (STUCK, STOPPED):
@@ -169,19 +169,23 @@ class Reading:
         if pair not in self._decoded:
             if len(self._decoded) >= DECODED_MAX:
                 self._decoded.clear()
-            self._decoded[pair] = decode(message.first, message.second, line.at, line.program)
+            found = self._decoder.decode(message.first, message.second, line.at, line.program)
+            self._decoded[pair] = found
         return self._decoded[pair]
 
     def _command(self, line: Line, instance: str, chosen: Candidate, once: str) -> Iterator[Item]:
         """Yield the refused event as a command to the machine that it was read as."""
-        if instance not in self._machines:
-            self._machines[instance] = None
+        if instance not in self._begun:
+            self._begun[instance] = None
             machine, _, key = instance.partition("/")
+            if machine not in self._texts:
+                self._texts[machine] = logged(self._decoder.table(chosen.machine))
             yield Begin(
                 once="begin",
                 place=f"line {line.number}",
                 machine=machine,
                 key=key,
+                text=self._texts[machine],
                 state=chosen.state,
                 at=self._at,
                 by=_by(line),
@@ -278,14 +282,3 @@ def _meaning(chosen: Candidate, message: Message) -> str:
         f"state {message.first}, event {message.second} {sure} {chosen.event} sent to "
         f"{chosen.machine} in {chosen.state}; it is accepted in {where}"
     )
-
-
-def _undeclared(printed: str) -> list[str]:
-    """Return what an event that no machine took can have been, by machine."""
-    number: int | str = int(printed) if printed.isdecimal() and len(printed) < 9 else printed
-    found: dict[str, None] = {}
-    for rule in RULES:
-        name = rule.table.event(number)
-        if name is not None and name in rule.table.unused:
-            found[f"{rule.table.machine}: {name}"] = None
-    return list(found)

@@ -6,13 +6,10 @@ Where only the day is known, both versions are possible on that day.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ...fsm.moments import parse_time
-from .table import Table
-from .tables import TABLES
 
 POP = "pop"
 UPSTREAM = "upstream"
@@ -21,7 +18,7 @@ UPSTREAM = "upstream"
 
 @dataclass(frozen=True)
 class Rule:
-    """Where a table ran and what its program does with it.
+    """Where the table of an exact machine ran and what its program does with it.
 
     `since` and `until` bound the time (microseconds; None: unbounded), as far as it is known.
     `named`: the program prints the states of this table by name. `raised_in`: the events that only
@@ -29,7 +26,7 @@ class Rule:
     the program hardly runs this machine.
     """
 
-    table: Table
+    machine: str
     programs: tuple[str, ...]
     since: int | None = None
     until: int | None = None
@@ -99,46 +96,38 @@ _POP_CLIENT_NEVER = {
 _RARE_STORAGE = "pop runs a storage client only for content that it stores on Filecoin"
 
 
-def _without(table: Table, machine: str, state: str, event: str) -> Table:
-    """Return a table that lacks one row."""
-    rows = {pair: to for pair, to in table.rows.items() if pair != (event, state)}
-    return dataclasses.replace(table, machine=machine, rows=rows)
-
-
-_BY_NAME = {table.machine: table for table in TABLES}
-JUNE = _without(
-    _BY_NAME["pop.retrieval_client_at_seed_issues"],
-    "pop.retrieval_client_before_10fd516",
-    "DealStatusAccepted",
-    "ClientEventPaymentChannelReady",
-)
-"""pop's client in June 2021: the table of July but for one row."""
+JULY = "pop.retrieval_client_at_seed_issues"
+JUNE = "pop.retrieval_client_before_10fd516"
+LACKING: Mapping[str, tuple[str, tuple[str, str]]] = {
+    JUNE: (JULY, ("DealStatusAccepted", "ClientEventPaymentChannelReady")),
+}
+"""Tables that are another's but for one row: whose, and the state and the event of that row."""
 _POP = (POP,)
 _UPSTREAM = (UPSTREAM,)
 _BOTH = (POP, UPSTREAM)
 
 RULES = (
     Rule(
-        _BY_NAME["pop.retrieval_provider"],
+        "pop.retrieval_provider",
         _POP,
         since=_TRACKED_EARLIER,
         raised_in=_POP_PROVIDER_RAISES,
     ),
     Rule(
-        _BY_NAME["pop.retrieval_provider_before_b74d8aa"],
+        "pop.retrieval_provider_before_b74d8aa",
         _POP,
         until=_TRACKED_EARLIER,
         raised_in=_POP_PROVIDER_RAISES,
     ),
     Rule(
-        _BY_NAME["pop.retrieval_client"],
+        "pop.retrieval_client",
         _POP,
         since=_COMPLETE_EARLIER[0],
         raised_in=_POP_CLIENT_RAISES,
         never=_POP_CLIENT_NEVER,
     ),
     Rule(
-        _BY_NAME["pop.retrieval_client_at_seed_issues"],
+        JULY,
         _POP,
         since=_READY_FROM_ACCEPTED[0],
         until=_COMPLETE_EARLIER[1],
@@ -152,28 +141,28 @@ RULES = (
         raised_in=_POP_CLIENT_RAISES,
         never=_POP_CLIENT_NEVER,
     ),
-    Rule(_BY_NAME["filecoin.dt_channel_v1_7_0"], _BOTH, until=_AFTER_POP),
-    Rule(_BY_NAME["filecoin.dt_channel_v1_11_5"], _BOTH, since=_NO_STORAGE),
-    Rule(_BY_NAME["filecoin.dt_channel"], _UPSTREAM, since=_AFTER_POP),
-    Rule(_BY_NAME["filecoin.gfm_retrieval_provider"], _UPSTREAM, since=_AFTER_PINNED, named=True),
-    Rule(_BY_NAME["filecoin.gfm_retrieval_provider_pinned"], _UPSTREAM, named=True),
-    Rule(_BY_NAME["filecoin.gfm_retrieval_client"], _UPSTREAM, since=_AFTER_PINNED, named=True),
-    Rule(_BY_NAME["filecoin.gfm_retrieval_client_pinned"], _UPSTREAM, named=True),
-    Rule(_BY_NAME["filecoin.gfm_storage_provider"], _UPSTREAM, since=_AFTER_PINNED),
-    Rule(_BY_NAME["filecoin.gfm_storage_provider_pinned"], _UPSTREAM),
+    Rule("filecoin.dt_channel_v1_7_0", _BOTH, until=_AFTER_POP),
+    Rule("filecoin.dt_channel_v1_11_5", _BOTH, since=_NO_STORAGE),
+    Rule("filecoin.dt_channel", _UPSTREAM, since=_AFTER_POP),
+    Rule("filecoin.gfm_retrieval_provider", _UPSTREAM, since=_AFTER_PINNED, named=True),
+    Rule("filecoin.gfm_retrieval_provider_pinned", _UPSTREAM, named=True),
+    Rule("filecoin.gfm_retrieval_client", _UPSTREAM, since=_AFTER_PINNED, named=True),
+    Rule("filecoin.gfm_retrieval_client_pinned", _UPSTREAM, named=True),
+    Rule("filecoin.gfm_storage_provider", _UPSTREAM, since=_AFTER_PINNED),
+    Rule("filecoin.gfm_storage_provider_pinned", _UPSTREAM),
     Rule(
-        _BY_NAME["filecoin.gfm_storage_client"],
+        "filecoin.gfm_storage_client",
         _UPSTREAM,
         since=_AFTER_PINNED,
         raised_in=_STORAGE_CLIENT_RAISES,
     ),
     Rule(
-        _BY_NAME["filecoin.gfm_storage_client_pinned"],
+        "filecoin.gfm_storage_client_pinned",
         _UPSTREAM,
         raised_in=_STORAGE_CLIENT_RAISES,
     ),
     Rule(
-        _BY_NAME["filecoin.gfm_storage_client_pinned"],
+        "filecoin.gfm_storage_client_pinned",
         _POP,
         until=_NO_STORAGE,
         raised_in=_STORAGE_CLIENT_RAISES,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ...fsm.importing import Importer, Item, Note
+from ...fsm.importing import Importer, Item, Machines, Note
 from .documents import Document, documents
 from .recorder import AGGREGATE, SINGLE, Refused, beginning, read_batch
 
@@ -25,7 +25,7 @@ class LassieImporter:
         """Return the importer with this clock: events from the future are refused."""
         return LassieImporter(now)
 
-    def items(self, source: bytes) -> Iterator[Item]:
+    def items(self, source: bytes, machines: Machines) -> Iterator[Item]:  # noqa: ARG002
         """Yield what each batch says; a batch that is refused becomes a note, whole."""
         begun: set[str] = set()
         for document in documents(source):

@@ -220,12 +220,20 @@ def test_what_a_machine_refuses_is_recorded_and_said_each_time(engine, tmp_path)
 INSTANCE = f"{MACHINE}/{retrieval(1)}"
 LARGE = PARAMS | {"details": "\0" * 20_000}
 BEGIN = Begin(MACHINE, retrieval(1), once="begin", place="row 1")
+OWN = """
+machine: own.light
+version: 1
+title: A light
+states: {off: {initial: true}, on: {}}
+events: {Switch: {go: [{from: off, to: on}]}}
+"""
 
 
 @pytest.mark.parametrize(
     ("item", "why"),
     [
         (Begin("no.such", "k", once="b", place="row 2"), "no machine 'no.such'"),
+        (Begin("own.light", "k", text="machine: no", once="b", place="row 2"), "the importer:1"),
         (Event(INSTANCE, "started", PARAMS, once="", place="row 2"), "idempotency key"),
         (Event(INSTANCE, "started", PARAMS, once="x" * 201, place="row 2"), "idempotency key"),
         (Event("nothing", "started", PARAMS, once="e", place="row 2"), "does not name an instance"),
@@ -270,6 +278,26 @@ def test_an_instance_may_begin_in_mid_life(engine):
         5,
     )
     assert refused.notes[0].message.endswith("already_exists")
+
+
+def test_an_instance_may_be_of_a_machine_that_the_importer_brings(tmp_path):
+    """Its text is kept on the tape, once; afterwards nobody else need know it."""
+    items = [
+        one
+        for key in ("a", "b")
+        for one in (
+            Begin("own.light", key, text=OWN, once="begin"),
+            Event(f"own.light/{key}", "Switch", once="e"),
+        )
+    ]
+    for expected in ((4, 0), (0, 4)):
+        with open_tape(tmp_path / "tape.db", Clock(NOW)) as engine:
+            done = import_items(engine, items)
+            assert (done.added, done.duplicates, done.whole) == (*expected, True)
+            assert engine.world.instance("own.light/b").state == "on"
+            texts = [json.loads(one).get("text") for one in engine.tape.read()]
+            assert [text for text in texts if text] == [OWN]
+            assert Replayer().run(engine.tape.read()).difference is None
 
 
 def test_an_event_of_an_instance_that_never_began_is_recorded_as_refused(engine):
@@ -338,7 +366,7 @@ class FromTables:
     title = "events of a table"
     tables = {"log": ("id", "what")}  # noqa: RUF012
 
-    def items(self, source):
+    def items(self, source, machines):
         """Yield each row."""
         yield BEGIN
         for row in source("log"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from . import golog
 from .facts import read
 from .machine_file import path_of, text_of
 
@@ -12,5 +11,3 @@ for facts in read():
     if not path.exists() or path.read_text() != text:
         path.write_text(text)
         print(f"{path.parent.name}/{path.name}")
-for path in golog.write():
-    print(f"{path.parent.name}/{path.name}")

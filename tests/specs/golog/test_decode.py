@@ -7,10 +7,11 @@ import itertools
 import pytest
 from statetape.engine import catalogue
 from statetape.fsm.moments import parse_time
-from statetape.specs.golog.decode import EXCLUDED, POSSIBLE, UNLIKELY, decode
-from statetape.specs.golog.rules import JUNE, POP, RULES, UPSTREAM
+from statetape.specs.golog.decode import EXCLUDED, POSSIBLE, UNLIKELY, Decoder
+from statetape.specs.golog.rules import JULY, JUNE, POP, RULES, UPSTREAM
 
-JULY = "pop.retrieval_client_at_seed_issues"
+DECODER = Decoder(catalogue.machine)
+decode = DECODER.decode
 
 
 def read(state, event, when=None, program=None):
@@ -63,7 +64,7 @@ def test_of_a_pops_log_hardly_anything_else_is_left():
     left = read(13, 10, "2021-06-11T18:08:46Z", POP)
 
     assert [machine for machine, _, _ in left[1:]] == [
-        JUNE.machine,
+        JUNE,
         "filecoin.gfm_storage_client_pinned",
     ]
     assert [machine for machine, _, _ in read(6, 27, "2021-07-13T09:13:20Z", POP)] == [JULY]
@@ -81,9 +82,9 @@ def why_not(state, event, when, machine, program=None):
     ("state", "event", "machine", "verdict", "reason"),
     [
         (13, 10, "filecoin.dt_channel_v1_7_0", EXCLUDED, "it accepts that"),
-        (13, 10, JUNE.machine, UNLIKELY, "only the entry of DealStatusAccepted raises it"),
+        (13, 10, JUNE, UNLIKELY, "only the entry of DealStatusAccepted raises it"),
         (0, 4, "filecoin.dt_channel_v1_7_0", EXCLUDED, "it accepts that"),
-        (0, 4, JUNE.machine, EXCLUDED, "never answers this"),
+        (0, 4, JUNE, EXCLUDED, "never answers this"),
         (6, 27, "filecoin.dt_channel_v1_7_0", EXCLUDED, "terminated"),
         (6, 27, "filecoin.gfm_retrieval_client_pinned", EXCLUDED, "printed by name"),
         (13, 10, "pop.retrieval_provider", EXCLUDED, "it ran from 2021-06-11T21:24:00Z on"),
@@ -133,7 +134,7 @@ def test_what_no_table_knows_is_no_machines(pair):
 
 def accepts(machine, state, event):
     """Whether the exact machine, as the engine runs it, takes an event in a state."""
-    if machine == JUNE.machine:
+    if machine == JUNE:
         if (state, event) == ("DealStatusAccepted", "ClientEventPaymentChannelReady"):
             return False
         machine = JULY
@@ -171,7 +172,7 @@ def test_no_machine_that_takes_a_named_pair_is_ever_named():
     named, wrong = 0, []
     for rule in RULES:
         if rule.named:
-            table = rule.table
+            table = DECODER.table(rule.machine)
             pairs = itertools.product(table.states.values(), table.events)
             found = named_wrongly(pairs, None, (UPSTREAM,))
             named, wrong = named + found[0], wrong + found[1]

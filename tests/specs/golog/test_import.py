@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from statetape.engine import catalogue
-from statetape.engine.commands import Create, Send
 from statetape.engine.engine import Engine
 from statetape.engine.importing import import_foreign
+from statetape.engine.inspect import Inspector
 from statetape.engine.replay import Replayer
+from statetape.engine.whatif import Changes, what_if
 from statetape.fsm.entry import decode
 from statetape.fsm.moments import parse_time
 from statetape.specs.golog.imports import IMPORTERS
@@ -162,13 +163,23 @@ def test_a_log_whose_beginning_was_removed_adds_nothing_twice(log):
     assert log.take(whole[second:]).added == 0
 
 
-def test_a_newer_table_takes_what_was_refused(log):
+@pytest.mark.parametrize(
+    ("newer", "end"),
+    [
+        ("pop.retrieval_client", "DealStatusCheckComplete"),
+        ("pop.retrieval_client_at_seed_issues", "DealStatusAccepted"),
+    ],
+    ids=["today's", "the same"],
+)
+def test_a_newer_table_takes_what_was_refused(log, newer, end):
     """What if: the client of today takes Complete in Accepted. So the log's race is over."""
-    machine = catalogue.machine("golog.pop_retrieval_client")
-    name = "golog.pop_retrieval_client/x.DealStatusAccepted"
-    log.engine.execute(Create(machine, name, state="DealStatusAccepted"))
+    log.take(LOGS / "TestMultiTx.log")
+    name = log.names()[4]
+    log.engine.close()
+    with Inspector.open(log.file.parent / "t.db") as inspector:
+        found = what_if(inspector, name, Changes(machine=catalogue.machine(newer)))
 
-    assert log.engine.execute(Send(name, "ClientEventComplete")).state == "DealStatusCheckComplete"
+    assert found.end.state == end
 
 
 WRITTEN = {

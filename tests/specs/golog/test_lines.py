@@ -7,6 +7,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from statetape.engine import catalogue
 from statetape.fsm.importing import Event, Note
 from statetape.specs.golog.imports import IMPORTERS
 from statetape.specs.golog.lines import LINE_BYTES_MAX
@@ -20,7 +21,7 @@ REFUSAL = (
 
 def items(source):
     """Return what the importer makes of a file."""
-    return list(IMPORTERS["go-log"].items(source))
+    return list(IMPORTERS["go-log"].items(source, catalogue.machine))
 
 
 def refusals(source):

@@ -1,4 +1,4 @@
-"""The tables by which logs are read are those of the exact machines, and so are their machines."""
+"""Derived from the exact machines: the tables by which logs are read, and a log's machines."""
 
 from __future__ import annotations
 
@@ -11,77 +11,92 @@ from statetape.engine import catalogue
 from statetape.fsm.check import check
 from statetape.fsm.compiler import load
 from statetape.specs.filecoin.emissions import EMISSIONS
-from statetape.specs.golog.decode import ALIASES
-from statetape.specs.golog.reading import machine_named
-from statetape.specs.golog.rules import JUNE, RULES
-from statetape.specs.golog.tables import TABLES
-
-from tests.tables.golog import SOURCES, files
+from statetape.specs.golog.decode import ALIASES, Decoder
+from statetape.specs.golog.logged import logged, machine_named
+from statetape.specs.golog.rules import JULY, JUNE, LACKING, RULES
 
 SHARED = Path(os.environ.get("STATETAPE_SHARED", Path(__file__).resolve().parents[4] / "shared"))
+DECODER = Decoder(catalogue.machine)
+MACHINES = list(dict.fromkeys(rule.machine for rule in RULES))
 
 
-def test_every_file_that_is_written_is_as_it_would_be_written_now():
-    """`python -m tests.tables` writes them: numbers and rows are the exact machines'."""
-    assert [path.name for path, text in files().items() if path.read_text() != text] == []
+def compiled(name):
+    """Return the machine that refusals read as a table's are recorded in."""
+    return load(logged(DECODER.table(name)), name, catalogue.library)
 
 
-@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.machine)
-def test_a_table_says_what_its_machine_does(table):
-    """Every state and event by its number, and for every pair where it leads."""
-    machine = catalogue.machine(table.machine)
+def leads(machine):
+    """Return where each pair leads: the source itself where nothing moves.
 
-    assert {machine.state_numbered(number) for number in table.states} == {*table.states.values()}
-    assert {machine.event_numbered(number) for number in table.events} == {*table.events.values()}
-    for number, name in table.states.items():
-        assert table.state(number) == table.state(name) == name
-    for state in machine.states:
-        for event in table.events.values():
-            rows = machine.table[state].get(event)
-            to = None if rows is None else state if rows[0].to is None else rows[0].to
-            assert table.after(state, event) == to, (state, event)
+    Only events of the original count, which have numbers; a watchdog's is the exact machine's own.
+    """
+    return {
+        (state, event): rows[0].to or state
+        for state, events in machine.table.items()
+        for event, rows in events.items()
+        if machine.events[event].code is not None
+    }
 
 
-@pytest.mark.parametrize("table", [*TABLES, JUNE], ids=lambda table: table.machine)
-def test_a_logs_machine_moves_as_its_table(table):
-    """The same states and events, each taken in the same states, and no event needs arguments."""
-    machine = catalogue.machine(machine_named(table.machine))
-    named = [name for name in table.events.values() if name not in table.unused]
+@pytest.mark.parametrize("name", [name for name in MACHINES if name != JUNE])
+def test_a_logs_machine_moves_as_the_exact_one(name):
+    """The same states, events and numbers, the same rows, and no event needs arguments."""
+    exact, machine = catalogue.machine(name), compiled(name)
 
-    assert sorted(machine.events) == sorted(named)
+    assert machine.name == machine_named(name)
+    assert leads(machine) == leads(exact)
+    assert machine.initial == exact.initial
+    for number in range(60):
+        assert machine.state_numbered(number) == exact.state_numbered(number)
+        assert machine.event_numbered(number) == exact.event_numbered(number)
     assert [event.name for event in machine.events.values() if event.params] == []
-    for state in machine.states:
-        assert sorted(machine.accepts(state)) == sorted(table.accepts(state)), state
+    assert machine.fields == {}
 
 
-def test_the_machines_are_sound():
+def test_the_client_of_june_is_that_of_july_but_for_one_row():
+    """And the row is there in July: the difference is one."""
+    june, july = leads(compiled(JUNE)), leads(catalogue.machine(JULY))
+
+    assert LACKING[JUNE][0] == JULY
+    assert july.items() - june.items() == {
+        (
+            ("DealStatusAccepted", "ClientEventPaymentChannelReady"),
+            "DealStatusPaymentChannelAllocatingLane",
+        )
+    }
+    assert june.keys() <= july.keys()
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_a_logs_machine_is_sound(name):
+    """`spec check` would be quiet about it."""
+    assert [str(finding) for finding in check(compiled(name))] == []
+
+
+def test_the_machines_with_files_are_sound():
     """`spec check` is quiet about all of them."""
     names = [name for name in catalogue.paths() if name.startswith(("golog.", "boost."))]
 
-    assert len(names) == 16 + 1 + 6
+    assert len(names) == 1 + 4
     assert [str(finding) for name in names for finding in check(catalogue.machine(name))] == []
 
 
-def test_a_wrong_row_would_be_noticed():
-    """The control: the comparison with the exact machine is no tautology."""
-    text = catalogue.paths()["golog.pop_retrieval_provider"].read_text()
-    wrong = text.replace("DealStatusCompleting}", "DealStatusOngoing}")
-    machine = load(wrong, "wrong.yaml", catalogue.library)
-    [row] = machine.table["DealStatusFinalizing"]["ProviderEventComplete"]
+@pytest.mark.parametrize("name", MACHINES)
+def test_a_table_knows_states_and_events_by_number_and_by_name(name):
+    """Whatever of the two a log prints."""
+    table = DECODER.table(name)
 
-    assert wrong != text
-    assert (
-        row.to
-        != catalogue.machine("pop.retrieval_provider")
-        .table["DealStatusFinalizing"]["ProviderEventComplete"][0]
-        .to
-    )
+    for number, state in table.states.items():
+        assert table.state(number) == table.state(state) == state
+    for number, event in table.events.items():
+        assert table.event(number) == table.event(event) == event
+    assert table.state(99) is table.state("DealStatusOfTheFuture") is table.event(99) is None
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.table.machine)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.machine)
 def test_what_only_an_entry_raises_is_what_the_originals_entries_raise(rule):
     """The reasons by which a reading is called unlikely are facts of the entry actions."""
-    name = rule.table.machine if rule.table is not JUNE else "pop.retrieval_client_at_seed_issues"
+    name = JULY if rule.machine == JUNE else rule.machine
     machine = catalogue.machine(name)
     for event, states in rule.raised_in.items():
         raising = [
@@ -113,7 +128,6 @@ def test_names_that_are_printed_otherwise_are_all_known():
 def test_every_declared_table_is_read():
     """None of the shared tables is missing here."""
     declared = [name for name, table in shared().items() if table["declared"]]
-    systems = ("pop.", "filecoin.")
-    own = [name.removeprefix(system) for name in SOURCES for system in systems if system in name]
+    own = [name.partition(".")[2] for name in MACHINES if name != JUNE]
 
     assert sorted(name.removeprefix("pop_") for name in declared) == sorted(own)

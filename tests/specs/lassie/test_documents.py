@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from statetape.engine import catalogue
 from statetape.fsm.importing import Begin, Event, Note
 from statetape.specs.lassie.documents import documents
 from statetape.specs.lassie.imports import IMPORTERS
@@ -18,7 +19,7 @@ LASSIE = IMPORTERS["lassie"]
 
 def told(source):
     """Return what a file says: events by name, and notes by place."""
-    items = list(LASSIE.as_of(NOW).items(source))
+    items = list(LASSIE.as_of(NOW).items(source, catalogue.machine))
     names = [item.event for item in items if isinstance(item, Event)]
     return names, [(item.place, item.message) for item in items if isinstance(item, Note)]
 
@@ -64,7 +65,8 @@ def test_both_versions_in_one_file():
 
 def test_an_instance_begins_once_in_a_file():
     """Also if its events stand in many batches."""
-    items = list(LASSIE.as_of(NOW).items(batch(STARTED) + b"\n" + batch(FAILED)))
+    source = batch(STARTED) + b"\n" + batch(FAILED)
+    items = list(LASSIE.as_of(NOW).items(source, catalogue.machine))
 
     assert [item.key for item in items if isinstance(item, Begin)] == [RETRIEVAL]
 
@@ -109,7 +111,8 @@ def test_what_is_broken_is_said_and_the_rest_is_read(source, places):
 
 def test_a_warning_leaves_nothing_out():
     """It has the place of its event."""
-    items = list(LASSIE.as_of(NOW).items(batch(single(eventTime="2023-11-14T22:13:21Z"))))
+    source = batch(single(eventTime="2023-11-14T22:13:21Z"))
+    items = list(LASSIE.as_of(NOW).items(source, catalogue.machine))
     [warning] = [item for item in items if isinstance(item, Note)]
 
     assert (warning.place, warning.warning) == ("line 1, events[0]", True)
