@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,7 +20,7 @@ from .output import say, say_json, table_lines
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..engine.explain import Explanation, OpenTimer, Place
+    from ..engine.explain import Explanation, Figure, OpenTimer, Place
     from ..fsm.entry import Entry
     from ..fsm.machine import Event, Machine
 
@@ -38,6 +39,10 @@ def explain(
             "--now", help="What ages are counted to, e.g. 2020-12-01T00:00:00Z. [default: now]"
         ),
     ] = None,
+    counterparty: Annotated[
+        Path | None,
+        typer.Option("--counterparty", help="The other side's tape: its ledgers stand beside."),
+    ] = None,
     tape: TapeOption = DEFAULT_TAPE,
     anchor: AnchorOption = None,
     json: JsonOption = False,
@@ -54,12 +59,29 @@ def explain(
     at = time.time_ns() // 1000 if now is None else parse_time(now, "--now")
     with _uncollected(), looking(tape, anchor) as inspector:
         found = explained(inspector, inspector.find(instance), at)
+        others = _counterparts(counterparty, found.place.name, at)
     if json:
-        say_json(found.json())
+        said = found.json()
+        if counterparty is not None:
+            said["counterparty"] = [one.json() for one in others]
+        say_json(said)
         return EXIT_DONE
     for line in explanation_lines(found):
         say(line)
+    if counterparty is not None:
+        for line in _both_lines(found, others, counterparty):
+            say(line)
     return EXIT_DONE
+
+
+def _counterparts(tape: Path | None, name: str, now: int) -> list[Explanation]:
+    """Return what the other side's tape says of its side, if there is such a tape."""
+    from ..engine.explain import counterparts
+
+    if tape is None:
+        return []
+    with looking(tape, None) as inspector:
+        return counterparts(inspector, name, now)
 
 
 @contextmanager
@@ -237,16 +259,38 @@ def _ledger_lines(found: Explanation) -> Iterator[str]:
 
 
 def _side_by_side(places: list[Place]) -> list[str]:
-    cells = [
-        {
-            f"{one.name} ({one.type})": one.shown + (f" ({one.error})" if one.error else "")
-            for one in place.ledger
-        }
-        for place in places
-    ]
-    names = dict.fromkeys(name for cell in cells for name in cell)
-    headers = ["", *labels([place.name for place in places])]
-    return table_lines(headers, [[name, *(cell.get(name, "") for cell in cells)] for name in names])
+    """Return a table: a row for each figure, a column for each instance."""
+    cells = [{one.name: one for one in place.ledger} for place in places]
+    types: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        for one in cell.values():
+            types.setdefault(one.name, {})[one.type] = None
+    rows = [[f"{name} ({', '.join(types[name])})"] for name in types]
+    for row, name in zip(rows, types, strict=True):
+        row += [_figure(cell.get(name)) for cell in cells]
+    return table_lines(["", *labels([place.name for place in places])], rows)
+
+
+def _figure(one: Figure | None) -> str:
+    if one is None:
+        return ""
+    return f"{one.shown} ({one.error})" if one.error else one.shown
+
+
+def _both_lines(found: Explanation, others: list[Explanation], tape: Path) -> Iterator[str]:
+    """Yield where the other side stands, and the ledgers of both."""
+    if not others:
+        yield f"the other side, on {tape}: nothing there has this key and keeps a ledger"
+        return
+    yield f"the other side, on {tape}"
+    for one in others:
+        yield f"  {_standing(one.place, one.now)}"
+        if one.place.expects:
+            yield f"    it waits for: {one.place.expects}"
+    yield "ledgers of both sides"
+    places = [found.place, *(one.place for one in others)]
+    for line in _side_by_side([place for place in places if place.ledger]):
+        yield f"  {line}"
 
 
 # what is open

@@ -204,6 +204,16 @@ def explain(inspector: Inspector, name: str, now: int) -> Explanation:
     return Explanation(places, group.missing, group.more, now, height)
 
 
+def counterparts(inspector: Inspector, name: str, now: int) -> list[Explanation]:
+    """Return the explanations, on this tape, of what may be the other side of `name` of another.
+
+    Only what keeps a ledger: those are the sides whose counts can be compared.
+    """
+    key = name.partition("/")[2]
+    found = [explain(inspector, one, now) for one in inspector.names.counterparts(key)]
+    return [one for one in found if one.place.ledger]
+
+
 def _place(inspector: Inspector, member: Member, now: int, cursors: Mapping[str, int]) -> Place:
     seen, recent = member.seen, member.recent
     entered = recent.entered

@@ -20,6 +20,7 @@ AROUND = 20
 """Names looked at on either side of where a name would stand, on a tape that has more."""
 PARTS_AROUND = 50
 NEAR_MAX = 3
+COUNTERPARTS_MAX = 8
 
 
 class Names:
@@ -37,6 +38,19 @@ class Names:
         if text in self:
             return [text]
         return [name for part in self.parts() if (name := f"{part}/{text}") in self]
+
+    def counterparts(self, key: str) -> list[str]:
+        """Return the names that another tape's instance of this key may have here.
+
+        The two sides of one deal have its number in common: one may put its peer before it, as in
+        `client/7`. So a name is meant whose key is this one, ends with it, or is its end.
+        """
+        _, *ends = (key.split("/", cut)[-1] for cut in range(key.count("/") + 1))
+        found = [name for one in (key, *ends) for name in self.meant(one)]
+        ending = f"/{key}"
+        found += projection.names_ending(self._reader, ending, COUNTERPARTS_MAX)
+        found += sorted(name for name in self._tail if name.endswith(ending))
+        return list(dict.fromkeys(found))[:COUNTERPARTS_MAX]
 
     def parts(self) -> list[str]:
         """Return what stands before the slash in names, each once, in order."""

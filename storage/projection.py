@@ -182,6 +182,13 @@ def names_before(reader: Reader, beyond: str, limit: int) -> list[str]:
     return [name for (name,) in reader.table("instance", "name", tuple[str], rest, (beyond, limit))]
 
 
+def names_ending(reader: Reader, ending: str, limit: int) -> list[str]:
+    """Return up to `limit` names of projected instances that end so, in order. Reads them all."""
+    rest = "WHERE substr(name, -length(?)) = ? ORDER BY name LIMIT ?"
+    rows = reader.table("instance", "name", tuple[str], rest, (ending, ending, limit))
+    return [name for (name,) in rows]
+
+
 def key_position(reader: Reader, instance: int, key: str) -> int | None:
     """Return the position of the entry that took an idempotency key, or None."""
     rest = "WHERE instance = ? AND key = ?"

@@ -9,7 +9,7 @@ from statetape.engine.commands import Create, InstanceUnknown, Send
 from statetape.fsm.types import ValueInvalid
 
 from ..engine.machines import COUNTER, LEASE, Clock, open_tape
-from ..engine.stories import HUB, LANE, client, hub, lane, provider, retrieval
+from ..engine.stories import CLIENT, HUB, LANE, PROVIDER, client, hub, lane, provider, retrieval
 from .inside import Inside
 from .stuck_retrieval import HOW_TO, how_to
 
@@ -152,6 +152,44 @@ def test_ledgers_stand_side_by_side(stuck):
         "amount_due (attofil)  17 attofil",
         "total (attofil)                             3 attofil",
     ]
+
+
+def test_the_other_sides_tape_stands_beside(tmp_path):
+    """Its instance of the same number, here behind its peer's name; each count in one row."""
+    mine, theirs = tmp_path / "mine.db", tmp_path / "theirs.db"
+    with open_tape(mine) as engine:
+        engine.create(CLIENT, "7", {"peer": provider("7"), "lane": lane("1")})
+    with open_tape(theirs) as engine:
+        engine.create(PROVIDER, "me/7", {"peer": client("7")})
+        engine.create(PROVIDER, "me/17", {"peer": client("17")})
+        engine.send(provider("me/7"), "accept")
+        engine.send(provider("me/7"), "block", {"total": 5})
+    run = Inside(mine)
+    lines = run.lines("explain", client("7"), "--counterparty", str(theirs), *NOW)
+    counted = run.json("explain", client("7"), "--counterparty", str(theirs))["counterparty"]
+
+    assert section(lines, f"the other side, on {theirs}")[0].startswith("story.provider/me/7 is in")
+    assert section(lines, "ledgers of both sides") == [
+        "client  provider",
+        "bytes (uint)          0        5",
+        "paid (attofil)        0 FIL    0 FIL",
+        "amount_due (attofil)  0 FIL",
+    ]
+    assert [one["story"][0]["instance"] for one in counted] == ["story.provider/me/7"]
+
+
+def test_a_tape_without_the_other_side_says_so(tmp_path):
+    """Negative control: an instance of another number is not taken for it."""
+    mine, theirs = tmp_path / "mine.db", tmp_path / "theirs.db"
+    with open_tape(mine) as engine:
+        engine.create(CLIENT, "7", {"peer": provider("7"), "lane": lane("1")})
+    with open_tape(theirs) as engine:
+        engine.create(PROVIDER, "me/17", {"peer": client("17")})
+    lines = Inside(mine).lines("explain", client("7"), "--counterparty", str(theirs), *NOW)
+
+    assert lines[-1] == (
+        f"the other side, on {theirs}: nothing there has this key and keeps a ledger"
+    )
 
 
 def test_without_a_ledger_the_data_is_shown(tmp_path):
