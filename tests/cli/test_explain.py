@@ -171,8 +171,8 @@ def test_the_other_sides_tape_stands_beside(tmp_path):
     assert section(lines, f"the other side, on {theirs}")[0].startswith("story.provider/me/7 is in")
     assert section(lines, "ledgers of both sides") == [
         "client  provider",
-        "bytes (uint)          0        5",
-        "paid (attofil)        0 FIL    0 FIL",
+        "bytes (uint)          0       5",
+        "paid (attofil)        0 FIL   0 FIL",
         "amount_due (attofil)  0 FIL",
     ]
     assert [one["story"][0]["instance"] for one in counted] == ["story.provider/me/7"]
