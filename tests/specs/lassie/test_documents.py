@@ -63,6 +63,13 @@ def test_both_versions_in_one_file():
     assert (names, notes) == (["summarised", "started"], [])
 
 
+def test_details_do_not_make_a_single_event_an_aggregate():
+    """Whatever they are called."""
+    names, notes = told(batch(single(eventDetails={"startTime": 1, "endTime": 2})))
+
+    assert (names, notes) == (["started"], [])
+
+
 def test_an_instance_begins_once_in_a_file():
     """Also if its events stand in many batches."""
     source = batch(STARTED) + b"\n" + batch(FAILED)

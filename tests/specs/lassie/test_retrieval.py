@@ -207,6 +207,14 @@ def test_reports_that_differ_about_the_root_name_one_in_any_order():
     }
 
 
+def test_a_summary_that_names_no_root_leaves_the_one_that_is_known():
+    """Before it or after it."""
+    nameless = aggregate(rootCid="")
+
+    assert Life(single()).tell(nameless, version=2).data["root_cid"] == CID
+    assert Life(nameless, version=2).tell(single()).data["root_cid"] == CID
+
+
 def test_a_summary_alone():
     """Success or not, and its figures."""
     good = Life(aggregate(), version=2)
