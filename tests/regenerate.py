@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from .cli import failed_retrieval
 from .cli.stuck_retrieval import HOW_TO, how_to
 from .documents import CLI_REFERENCE, README, cli_reference, demo_transcript, readme_with
 
@@ -12,3 +13,4 @@ CLI_REFERENCE.write_text(cli_reference())
 README.write_text(readme_with(demo_transcript()))
 with tempfile.TemporaryDirectory() as folder:
     HOW_TO.write_text(how_to(Path(folder)))
+failed_retrieval.main()
