@@ -28,7 +28,7 @@ from . import catalogue
 from .commands import DUPLICATE, Command, Create, Receipt, Send
 from .engine import Engine
 
-BATCH = 5_000
+BATCH = 10_000
 """Items per commit."""
 NOTES_MAX = 1_000
 
