@@ -30,8 +30,11 @@ class Deadlines:
         """`armed(instance, name)` is the timer as its instance has it now."""
         self._armed = armed
         self._heaps: dict[str, list[Item]] = {}
-        self._queued: dict[tuple[int, str], int] = {}
-        """The earliest deadline in the heap, for each timer that has an item there."""
+        self._queued: dict[tuple[str, int, str], int] = {}
+        """The earliest deadline in its clock's heap, for each timer that has an item there.
+
+        A timer of one name may wait for wall time in one state and for a height in the next.
+        """
         self.clocks: tuple[str, ...] = ()
         """The clocks that ever had timers, wall time first."""
         self.soonest = NEVER
@@ -42,7 +45,7 @@ class Deadlines:
     def arm(self, clock: str, name: str, instance: int, armed: Armed) -> None:
         """Note that an instance has armed or moved a timer."""
         _, deadline, pos = armed
-        queued = self._queued.get((instance, name))
+        queued = self._queued.get((clock, instance, name))
         if queued is not None and queued <= deadline:
             return
         heap = self._heaps.get(clock)
@@ -50,7 +53,7 @@ class Deadlines:
             heap = self._heaps[clock] = []
             self.clocks = tuple(sorted(self._heaps))
             self.heights = self.heights or clock != WALL
-        self._queued[instance, name] = deadline
+        self._queued[clock, instance, name] = deadline
         heappush(heap, (deadline, pos, name, instance))
         if clock == WALL and deadline < self.soonest:
             self.soonest = deadline
@@ -92,8 +95,8 @@ class Deadlines:
             if stands and armed is not None and armed[1:] == item[:2]:
                 return item
             heappop(heap)
-            if self._queued.get((instance, name)) == deadline:
-                del self._queued[instance, name]
+            if self._queued.get((clock, instance, name)) == deadline:
+                del self._queued[clock, instance, name]
                 if stands and armed is not None:
                     self.arm(clock, name, instance, armed)
         return None

@@ -233,3 +233,31 @@ def test_a_machine_that_arms_itself_cannot_stop_the_world(tmp_path):
         assert (first, second) == (1, 1)
         assert engine.world.instance("test.ticker/a").data["fired"] == 3
         assert Replayer().run(engine.tape.read()).difference is None
+
+
+def test_a_name_may_wait_for_a_height_in_one_state_and_for_a_time_in_the_next(tmp_path):
+    """The height that it no longer waits for does not hide its deadline."""
+    mixed = machine("""
+machine: test.mixed
+version: 1
+title: Lapses at a height at first, and then after a while
+chain: moon
+create: {}
+states:
+  far: {initial: true, timers: {lapse: {at_height: 100, event: lapse}}}
+  near: {timers: {lapse: {after: 5s, event: lapse}}}
+  gone: {final: true}
+events:
+  approach: {go: [{from: far, to: near}]}
+  lapse: {go: [{from: any, to: gone}]}
+""")
+    clock = Clock()
+    with open_tape(tmp_path / "t.db", clock) as engine:
+        engine.observe("moon", 1)
+        engine.create(mixed, "m")
+        engine.send("test.mixed/m", "approach")
+        clock.forward(5)
+
+        assert engine.next_deadline() == clock.now
+        assert engine.tick() == 1
+        assert engine.world.instance("test.mixed/m").state == "gone"
