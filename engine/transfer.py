@@ -215,6 +215,8 @@ class _History:
             comes = 1 if owner == entry.pos else self.instances[owner].seq + 1
             if entry.seq != comes:
                 raise EntryInvalid(f"seq {entry.seq}, and {comes} comes next")
+        _follows(entry, self.instances.get(owner or 0))
+        if owner is not None:
             fold([body], self.instances)
             instance = self.instances[owner]
             _fits(entry, instance, self.machines[instance.spec])
@@ -235,6 +237,18 @@ def _check_origin(origin: str) -> None:
         raise EntryInvalid(f"origin {origin[:80]!r} names no tape")
 
 
+def _follows(entry: Entry, instance: Folded | None) -> None:
+    """Raise EntryInvalid where nothing waited for what an entry says followed by itself.
+
+    `instance`: as it was before the entry; None: there was none.
+    """
+    if entry.timer is not None and (instance is None or entry.timer not in instance.timers):
+        raise EntryInvalid(f"timer {entry.timer[:80]!r} was not armed")
+    parked = () if instance is None else instance.parked
+    if entry.offer is not None and all(pos != entry.offer for pos, _, _ in parked):
+        raise EntryInvalid(f"no command of position {entry.offer} was parked")
+
+
 def _fits(entry: Entry, instance: Folded, machine: Machine) -> None:
     """Raise StatetapeError where an instance, after its entry, is none of its machine's."""
     state = machine.states.get(instance.state)
@@ -251,6 +265,7 @@ def _fits(entry: Entry, instance: Folded, machine: Machine) -> None:
     parked = {f"{PARKED}{pos}" for pos, _, _ in instance.parked}
     for name, (kind, deadline, _) in instance.timers.items():
         if name in parked and kind == "at" and machine.defer_for_us is not None:
+            BUILTIN["time"].coerce(deadline, name)
             continue
         timer = declared.get(name)
         if timer is None or kind != timer.clock:

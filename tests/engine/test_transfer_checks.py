@@ -127,6 +127,10 @@ WRONG = {
     "height for a time": (change(4, timers={"patience": {"height": 5}}), 4, "timer 'patience'"),
     "timer beyond time": (change(4, timers={"patience": {"at": 2**53 - 1}}), 4, "patience"),
     "timer left armed": (change(6, to="settled"), 6, "timer '(deadline|patience)' is armed"),
+    "firing of what no state has": (change(4, timer="parked@x"), 4, "'parked@x' was not armed"),
+    "firing of what was not armed": (change(4, timer="patienc"), 4, "timer 'patienc'"),
+    "firing of nobody's timer": (change(3, timer="patience"), 3, "timer 'patience' was not armed"),
+    "offer of what was not parked": (change(4, offer=3), 4, "position 3 was parked"),
     # keys
     "key taken twice": (change(6, key="first"), 6, "key 'first' was taken at position 4"),
     "key of nothing": (change(6, key=""), 6, "idempotency key"),
