@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from ..fsm.composite import BUILTIN
-from ..fsm.entry import names_instance
+from ..fsm.entry import Entry, names_instance
 from ..fsm.errors import CallerError, ConflictError
 from ..fsm.machine import Event, Machine
 from ..fsm.types import TEXT, Json, ValueInvalid
@@ -168,6 +169,17 @@ def check_head(command: Observe) -> None:
         TEXT.coerce(command.by, "by")
     if command.at is not None:
         BUILTIN["time"].coerce(command.at, "at")
+
+
+def asked(machine: Machine, entry: Entry) -> Machine:
+    """Return the machine that a recorded creation asked for: that of its instance, `machine`.
+
+    Where the instance was there already, another version may have been meant. Of that one the
+    entry holds nothing but the name of its creating event.
+    """
+    if entry.instance is None or entry.event in (None, machine.create.name, machine.adopt.name):
+        return machine
+    return replace(machine, create=replace(machine.create, name=entry.event))
 
 
 def check_name(name: str) -> tuple[str, str]:

@@ -176,7 +176,8 @@ class Ledger(Recorder):
                 return known
         existing = self.world.instance(name)
         at = now if command.at is None else command.at
-        height = command.height if command.height is not None else self.world.height(machine.chain)
+        chain = machine.chain if existing is None else existing.machine.chain
+        height = command.height if command.height is not None else self.world.height(chain)
         if existing is None:
             key = name.partition("/")[2]
             moment = Moment(at, height, key, command.state or machine.initial, machine.chain)
@@ -191,7 +192,7 @@ class Ledger(Recorder):
             cause=command.cause,
             create=name,
             event=creating.name,
-            height=None if height is None or machine.chain is None else json_int(height),
+            height=None if height is None or chain is None else json_int(height),
             key=command.key,
             params=decision.params,
             recorded=None if at == now else now,
@@ -199,6 +200,8 @@ class Ledger(Recorder):
         if existing is not None:
             entry.instance = existing.pos
             return self._record(existing, entry, decision)
+        if decision.outcome != ACCEPTED:
+            entry.to = command.state  # else nothing would say where it was to begin
         entry.spec = self._put_machine(machine, now)
         return self._begin(machine, entry, decision)
 
@@ -261,6 +264,8 @@ class Ledger(Recorder):
         creating = isinstance(command, Create)
         name = command.creation.name if isinstance(command, Create) else command.event
         same = (entry.create is not None, entry.event) == (creating, name)
+        if isinstance(command, Create) and command.state is not None and entry.instance is None:
+            same = same and entry.to == command.state
         if not same or entry.params != stored(events.get(name), command.params):
             why = f"key {command.key!r} was used at position {pos} for another {entry.event!r}"
             raise IdempotencyConflict(why, hint="use a new key for a new command")
@@ -339,8 +344,7 @@ class Ledger(Recorder):
         entry.instance = instance.pos
         link.chain.left -= 1
         if link.depth > LINKS_DEEP_MAX or link.chain.left < 0:
-            reason = {"kind": "links_too_deep"}
-            self._record(instance, entry, Decision(REJECTED, params or None, reason=reason))
+            self._refuse(instance, entry, params)
             return
         moment = self._moment(instance, link.at, self.world.height(instance.machine.chain))
         self._link = link
@@ -348,6 +352,16 @@ class Ledger(Recorder):
             self._follow(instance, entry, params, moment, now)
         finally:
             self._link = None
+
+    def _refuse(self, instance: Instance, entry: Entry, params: dict[str, Json]) -> None:
+        """Record a link too many, with its parameters where they fit."""
+        decision = Decision(REJECTED, None, reason={"kind": "links_too_deep"})
+        entry.params = params or None
+        try:
+            self._record(instance, entry, decision)
+        except EntryTooLarge:
+            entry.params = None
+            self._record(instance, entry, decision)
 
     def _offer(self, instance: Instance, trigger: Moment, now: int) -> None:
         """Offer parked commands again, oldest first, as long as one of them has a row."""

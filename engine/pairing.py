@@ -60,7 +60,7 @@ class Step:
 class _Region:
     """A command, and what follows from it on both sides, up to the next command."""
 
-    __slots__ = ("decided", "error", "how", "partners", "recorded", "unpaired")
+    __slots__ = ("decided", "error", "how", "partners", "recorded", "unknown", "unpaired")
 
     def __init__(self, how: str, error: tuple[str, str] | None) -> None:
         self.how = how
@@ -71,6 +71,8 @@ class _Region:
         """Recorded position → entry of the what-if."""
         self.unpaired: dict[Key, deque[Entry]] = {}
         """What follows and waits for a partner; the key begins with the side that it is on."""
+        self.unknown: dict[int, list[Entry]] = {}
+        """What follows, in the what-if, from an entry that waits for its own partner itself."""
 
 
 class Pairing:
@@ -124,6 +126,14 @@ class Pairing:
     def decided_followed(self, entry: Entry) -> None:
         """Add an entry that followed by itself in the what-if."""
         self._region.decided.append(entry)
+        self._find_partner(entry)
+
+    def _find_partner(self, entry: Entry) -> None:
+        """Pair an entry of the what-if, or let it wait, if need be for what it follows from."""
+        source = entry.raised if entry.offer is None else entry.offer
+        if source is not None and source not in self.positions:
+            self._region.unknown.setdefault(source, []).append(entry)
+            return
         timer = self._timer(entry.timer)
         key = _key(entry, timer, self._position(entry.offer), self._position(entry.raised))
         partner = self._take("there", key)
@@ -140,6 +150,8 @@ class Pairing:
         self._region.partners[recorded.pos] = decided
         self.positions[decided.pos] = recorded.pos
         self.own[recorded.pos] = decided.pos
+        for entry in self._region.unknown.pop(decided.pos, ()):
+            self._find_partner(entry)
 
     # steps
 

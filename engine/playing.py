@@ -31,12 +31,13 @@ from ..fsm.errors import StatetapeError
 from ..fsm.fold import Armed
 from ..fsm.machine import Machine
 from ..fsm.types import exact_int
-from .commands import Create, Send
+from .commands import Create, Send, asked
 from .deadlines import WALL, Item
 from .ledger import Ledger
 from .loading import machine_of
 from .pairing import COMMAND, DROPPED, INSERTED, Pairing
 from .recording import LINKS_DEEP_MAX, Chain, Link
+from .replay import too_deep
 from .world import Nothing, World
 
 FIRINGS_MAX = 100_000
@@ -156,7 +157,7 @@ class Play:
                 if entry.timer is not None:
                     self._fire(entry)
                 elif entry.offer is None and self.ledger.waiting:
-                    self._deliver()
+                    self._deliver(entry)
                 self.pairing.recorded_followed(entry)
             self._now = self._when(entry)
             self._height = entry.height if entry.height is not None else self._height
@@ -209,8 +210,7 @@ class Play:
         name = self.record.name
         params = entry.params or {}
         if entry.raised is not None:
-            refused = (entry.reason or {}).get("kind") == "links_too_deep"
-            depth = LINKS_DEEP_MAX + 1 if refused else 1
+            depth = LINKS_DEEP_MAX + 1 if too_deep(entry) else 1
             raised = Raised(entry.event or "", None, params)
             return Link(entry.raised, entry.at, name, raised, depth, Chain())
         at = entry.at if entry.recorded is not None else None
@@ -221,7 +221,7 @@ class Play:
         state = None
         if entry.event == self.record.machine.adopt.name:
             state = entry.to or self.machine.initial
-        return Create(self.machine, name, params, *options, state)
+        return Create(asked(self.machine, entry), name, params, *options, state)
 
     def _give(self, how: str, entry: Entry | None, command: Create | Send | Link, now: int) -> None:
         """Let the ledger decide a command at clock `now`, after everything due before it."""
@@ -340,8 +340,17 @@ class Play:
         while len(self.ledger.waiting) > allowed:
             self._deliver()
 
-    def _deliver(self) -> None:
-        self.ledger.deliver_one(self.ledger.waiting.popleft(), self._now)
+    def _deliver(self, entry: Entry | None = None) -> None:
+        """Deliver what waits first; `entry` is what the record has there.
+
+        How many links of other instances lie before it, only the record knows.
+        """
+        link = self.ledger.waiting.popleft()
+        if entry is not None and too_deep(entry):
+            same = (self.pairing.positions.get(link.pos), link.raised.event)
+            if same == (entry.raised, entry.event):
+                link = link._replace(depth=LINKS_DEEP_MAX + 1)
+        self.ledger.deliver_one(link, self._now)
         self._followed()
 
     def _followed(self) -> None:

@@ -16,6 +16,7 @@ from ..fsm.decide import ACCEPTED, DEFERRED, PARKED, REJECTED, Decision, Raised,
 from ..fsm.entry import SPEC, Entry, encode
 from ..fsm.fold import Folded
 from ..fsm.machine import Event, Machine
+from ..fsm.moments import TIME_MAX_US
 from ..fsm.types import Json, ValueInvalid, as_json, json_int
 from .commands import Receipt
 from .world import Instance, World
@@ -103,7 +104,8 @@ class Recorder:
             decision = Decision(REJECTED, decision.params, reason=reason)
             outcome = REJECTED
         elif outcome == DEFERRED and instance.machine.defer_for_us is not None:
-            expiry = ("at", entry.at + max(instance.machine.defer_for_us, 1))
+            until = entry.at + max(instance.machine.defer_for_us, 1)
+            expiry = ("at", min(until, TIME_MAX_US))
             decision.timers = {f"{PARKED}{world.size + 1}": expiry}
             entry.timers = _timers(decision)
         seq = entry.seq = instance.seq + 1

@@ -18,7 +18,7 @@ from ..fsm.entry import FORMAT, HEAD, OPENED, REORG, SPEC, Entry, decode, encode
 from ..fsm.errors import StatetapeError
 from ..fsm.machine import Machine
 from ..fsm.types import exact_int
-from .commands import Create, Observe, Send
+from .commands import Create, Observe, Send, asked
 from .ledger import Ledger
 from .loading import machine_of, spec_entry
 from .recording import LINKS_DEEP_MAX, Chain, Link
@@ -136,7 +136,9 @@ class Replayer:
             options = (entry.key, entry.by, entry.cause, at, height)
             adopting = entry.event == machine.adopt.name
             state = (entry.to or machine.initial) if adopting else None
-            create = Create(machine, entry.create, entry.params or {}, *options, state)
+            create = Create(
+                asked(machine, entry), entry.create, entry.params or {}, *options, state
+            )
             self.ledger.run(create, now)
         else:
             name = entry.name or self._owner(entry).name
@@ -156,16 +158,17 @@ class Replayer:
         waiting = self.ledger.waiting
         if self.alone and height is not None:
             self.world.heads[self._owner(entry).machine.chain] = (height, entry.pos)
+        if not waiting and not self.alone:
+            raise _Impossible("nothing raised this event")
         if waiting and (not self.alone or waiting[0].pos == entry.raised):
             link = waiting.popleft()
-        elif self.alone:
-            raised = Raised(entry.event or "", None, entry.params or {})
-            refused = (entry.reason or {}).get("kind") == "links_too_deep"
-            depth = LINKS_DEEP_MAX + 1 if refused else 1
-            name = self._owner(entry).name
-            link = Link(entry.raised or 0, entry.at, name, raised, depth, Chain())
         else:
-            raise _Impossible("nothing raised this event")
+            raised = Raised(entry.event or "", None, entry.params or {})
+            name = self._owner(entry).name
+            link = Link(entry.raised or 0, entry.at, name, raised, 1, Chain())
+        if self.alone:  # how many links of other instances lie before it is not known here
+            depth = LINKS_DEEP_MAX + 1 if too_deep(entry) else 1
+            link = link._replace(depth=depth, chain=Chain())
         self.ledger.deliver_one(link, now)
 
     def _fresh(self, entry: Entry) -> None:
@@ -217,6 +220,11 @@ class Replayer:
         if armed is None or armed[1] > (now if armed[0] == "at" else self.world.height(chain) or 0):
             raise _Impossible(f"timer {entry.timer!r} was not due")
         self.ledger.fire(owner.pos, entry.timer or "", now)
+
+
+def too_deep(entry: Entry) -> bool:
+    """Whether an entry is the refusal of a link too many."""
+    return (entry.reason or {}).get("kind") == "links_too_deep"
 
 
 def differing(one: Entry, other: Entry) -> list[str]:

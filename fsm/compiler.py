@@ -285,6 +285,9 @@ class _Compiler:
 
     def _create(self, part: CreateSpec | None) -> Event:
         if part is not None:
+            if part.event == ADOPTED:
+                why = f"{ADOPTED!r} is taken: choose another name"
+                raise SpecError(why, place=self.place("create", "event"))
             return self._body(part, part.event, ("create",))[0]
         spec = self.spec.data
         params = (Parameter(name, *self._typed(spec[name], ("data", name))) for name in self.fields)

@@ -400,7 +400,8 @@ def _heard(
 ) -> dict[str, Deadline | None]:
     """Return how the quiet timers move when something was accepted that entered no state.
 
-    One that fires itself has told its silence, and rests until something else is accepted.
+    One that fires itself has told its silence, and rests until something else is accepted. What is
+    told late, of a time long past, brings no silence nearer.
     """
     changes: dict[str, Deadline | None] = {}
     for timer in state.quiet:
@@ -408,6 +409,9 @@ def _heard(
             continue
         if timer.when is None or timer.when.call(data, {}, moment):
             _arm(timer, data, timers, moment, firing, changes)
+            armed, moved = timers.get(timer.name), changes.get(timer.name)
+            if armed is not None and moved is not None and moved[1] < armed[1]:
+                del changes[timer.name]
         elif timer.name in timers:
             changes[timer.name] = None
     return changes

@@ -6,11 +6,14 @@ import json
 
 import pytest
 from statetape.engine.commands import Create, IdempotencyConflict, NameInvalid, Send
+from statetape.engine.inspect import Inspector
+from statetape.engine.replay import Replayer
+from statetape.engine.whatif import Changes, what_if
 from statetape.fsm.entry import EntryTooLarge
 from statetape.fsm.errors import StatetapeError
 from statetape.fsm.types import ValueInvalid
 
-from .machines import COUNTER, TRANSFER, open_tape
+from .machines import COUNTER, TRANSFER, machine, open_tape
 
 ONE = "test.counter/one"
 
@@ -135,6 +138,27 @@ def test_creating_twice_is_refused_and_recorded(tmp_path):
         assert receipt.reason == {"kind": "already_exists", "state": "open"}
         assert receipt.seq == 2
         assert engine.world.instance(ONE).data["limit"] == 3
+
+
+def test_creating_again_by_another_version_is_replayed(tmp_path):
+    """Its event may have another name and its machine another chain; the instance has its own."""
+    path = tmp_path / "t.db"
+    changed = COUNTER.text.replace("version: 1", "version: 2\nchain: moon")
+    newer = machine(changed + "create: {event: begin, params: {limit: int}}\n")
+    with open_tape(path) as engine:
+        engine.observe("moon", 7)
+        engine.create(COUNTER, "one")
+        receipt = engine.create(newer, "one", {"limit": 9}, key="k")
+        again = engine.create(newer, "one", {"limit": 9}, key="k")
+        entry = json.loads(list(engine.tape.read())[-1])
+        whole = Replayer().run(engine.tape.read())
+    with Inspector.open(path) as inspector:
+        alone = Replayer(alone=True).run(inspector.replay_bodies(ONE))
+        same = what_if(inspector, ONE, Changes()).same
+
+    assert (receipt.reason["kind"], again.outcome) == ("already_exists", "duplicate")
+    assert (entry["event"], "height" in entry) == ("begin", False)
+    assert (whole.difference, alone.difference, same) == (None, None, True)
 
 
 def test_an_ignored_event_is_noted(tmp_path):

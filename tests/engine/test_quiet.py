@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from statetape.engine.commands import Create
+from statetape.engine.commands import Create, IdempotencyConflict
 from statetape.engine.replay import Replayer
+from statetape.fsm.moments import TIME_MAX_US
 from statetape.fsm.types import ValueInvalid
 
 from .machines import SECOND, START, Clock, machine, open_tape
@@ -193,3 +194,59 @@ def test_taking_over_twice_is_told_by_its_key(engine):
     made = Create(WATCHED, "test.watched/b", {"total": 7}, key="k", state="slow")
 
     assert [engine.execute(made).outcome for _ in range(2)] == ["accepted", "duplicate"]
+
+
+def test_the_key_of_a_taking_over_is_for_one_state(engine):
+    """Asked again for another state, it is another command."""
+    made = Create(WATCHED, "test.watched/b", {"total": 7}, key="k", state="slow")
+    engine.execute(made)
+
+    with pytest.raises(IdempotencyConflict, match="'k' was used"):
+        engine.execute(Create(WATCHED, "test.watched/b", {"total": 7}, key="k", state="running"))
+
+
+def test_a_refused_taking_over_says_in_which_state_it_was_to_begin(tmp_path):
+    """The state may be why it was refused: a replay needs it. In another state it is taken."""
+    strict = machine("""
+machine: test.strict
+version: 1
+title: Complete only with something in it
+data: {total: uint = 0}
+create: {}
+states: {open: {initial: true}, complete: {}}
+invariants: [{name: full, that: state != "complete" or total > 0}]
+""")
+    with open_tape(tmp_path / "t.db") as engine:
+        refused = engine.execute(Create(strict, "test.strict/a", {}, key="k", state="complete"))
+        entry = last(engine)
+        again = engine.execute(Create(strict, "test.strict/a", {}, key="k", state="complete"))
+        taken = engine.execute(Create(strict, "test.strict/a", {}, state="open"))
+        report = Replayer().run(engine.tape.read())
+
+    assert refused.reason == {"kind": "invariant_broken", "name": "full"}
+    assert (entry["event"], entry["to"]) == ("adopted", "complete")
+    assert (again.outcome, taken.outcome) == ("duplicate", "accepted")
+    assert report.difference is None
+
+
+def test_what_is_told_late_brings_no_silence_nearer(engine, clock):
+    """A sign of life of a minute ago is no silence now; one of a later time moves the deadline."""
+    clock.forward(9)
+    engine.send(NAME, "block", {"total": 1}, at=clock.now - 60 * SECOND)
+    told = last(engine)
+    clock.forward(1)
+    fired = engine.tick()
+    engine.send(NAME, "block", {"total": 2}, at=clock.now + SECOND)
+
+    assert (told["event"], "timers" in told, fired) == ("block", False, 1)
+    assert last(engine)["timers"] == {"stall": {"at": clock.now + 11 * SECOND}}
+
+
+def test_a_deadline_of_a_parked_command_stays_within_time(tmp_path):
+    """Also where it may wait for ages: what is written can be read, shown and imported."""
+    patient = machine(WATCHED.text.replace("defer_for: 60s", "defer_for: 999999999999d"))
+    with open_tape(tmp_path / "t.db") as engine:
+        engine.create(patient, "a")
+        engine.send(NAME, "early")
+
+        assert [*last(engine)["timers"].values()] == [{"at": TIME_MAX_US}]

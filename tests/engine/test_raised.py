@@ -7,8 +7,10 @@ import json
 import pytest
 from statetape.engine.commands import Create, Send
 from statetape.engine.engine import Engine
+from statetape.engine.inspect import Inspector
 from statetape.engine.recording import LINKS_DEEP_MAX, LINKS_MAX
 from statetape.engine.replay import Replayer
+from statetape.engine.whatif import Changes, what_if
 from statetape.storage.errors import StoreFull
 
 from .machines import Clock, machine, open_tape
@@ -311,3 +313,43 @@ events:
 
         assert engine.world.instance(D).state == "complete"
         replayed(engine)
+
+
+CIRCLE = machine("""
+machine: test.circle
+version: 1
+title: Passes a number on to its peer and to itself, without end
+data: {peer: text, last: int = 0}
+create: {params: {peer: text}, set: {peer: peer}}
+states: {open: {initial: true}}
+events:
+  turn:
+    params: {number: int = 0}
+    set: {last: number}
+    effects:
+      - {raise: turn, to: peer, with: {number: number + 1}}
+      - {raise: note, with: {number: number}}
+    go: [{from: open}]
+  note: {params: {number: int}, go: [{from: open}]}
+""")
+
+
+def test_a_link_too_many_has_its_parameters_and_follows_also_alone(tmp_path):
+    """How many links of the peer lie before one of its own, an instance alone cannot count."""
+    path = tmp_path / "t.db"
+    with open_tape(path) as engine:
+        for key, peer in ("ab", "ba"):
+            engine.create(CIRCLE, key, {"peer": f"test.circle/{peer}"})
+        engine.send("test.circle/a", "turn")
+        refused = [e for e in entries(engine) if e.get("outcome") == "rejected"]
+        last = engine.world.instance("test.circle/a").data["last"]
+        replayed(engine)
+    with Inspector.open(path) as inspector:
+        same = [what_if(inspector, f"test.circle/{key}", Changes()).same for key in "ab"]
+
+    assert [(e["event"], e["params"]) for e in refused] == [
+        ("turn", {"number": LINKS_DEEP_MAX + 1}),
+        ("note", {"number": LINKS_DEEP_MAX}),
+    ]
+    assert last == LINKS_DEEP_MAX
+    assert same == [True, True]

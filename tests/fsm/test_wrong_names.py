@@ -12,6 +12,14 @@ GO = "go: [{from: open}]"
 RESERVED = ["now", "height", "key", "state", "old", "true", "none"]
 
 
+def test_beginning_is_not_called_as_taking_over_is() -> None:
+    """An entry says by its event whether an instance began, or was in mid-life already."""
+    wrong = refused(f"{STATES}create: {{event: §adopted}}")
+
+    assert wrong.message == "'adopted' is taken: choose another name"
+    assert machine(f"{STATES}create: {{event: adoption}}").create.name == "adoption"
+
+
 @pytest.mark.parametrize("name", RESERVED)
 @pytest.mark.parametrize(
     "body",
