@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from ..fsm.entry import FORMAT, OPENED, Entry, encode
+from ..fsm.entry import FORMAT, OPENED, Entry, decode, encode
 from ..fsm.errors import StatetapeError
 from ..fsm.machine import Machine
 from ..storage.errors import (
@@ -29,6 +29,7 @@ from ..storage.errors import (
     StoreFull,
     TapeBusy,
     TapeExists,
+    TapeForked,
     TapeMissing,
     TapePoisoned,
 )
@@ -42,6 +43,7 @@ from .deadlines import WALL
 from .ledger import Ledger
 from .loading import open_world, store
 from .outbox import Pending, acknowledge, pending
+from .world import World
 
 FLUSH_ENTRIES = 20_000
 FIRE_MAX = 10_000
@@ -64,7 +66,7 @@ class Engine:
         """Use `Engine.open`; this takes over an open tape."""
         self.tape = tape
         self.clock = clock
-        self.world = open_world(tape)
+        self.world = self._open_world()
         self.ledger = Ledger(self.world)
         self.committer: Committer[Command, Receipt] = Committer(self._run, self._run_alone)
         self.anchor_every_s = ANCHOR_EVERY_S
@@ -116,6 +118,20 @@ class Engine:
         except BaseException:
             tape.abandon()
             raise
+
+    def _open_world(self) -> World:
+        """Return the world of the tape, read within a turn: as of one moment, whoever else writes.
+
+        What others wrote since the tape was opened is in it, so it is not absorbed once more.
+        """
+        tape = self.tape
+        tape.take()
+        try:
+            world = open_world(tape)
+            tape.foreign()
+        finally:
+            tape.give()
+        return world
 
     def __enter__(self) -> Self:
         return self
@@ -329,6 +345,9 @@ class Engine:
             self._usable()
             self.tape.take()
             try:
+                if decode(bodies[0]).pos != self._absorb() + 1:
+                    why = "another process wrote to the tape meanwhile"
+                    raise TapeForked(why, hint="import into a tape of its own")
                 self.world.absorb(bodies)
                 self.tape.write(bodies, self._project)
                 self.world.flushed()
