@@ -173,7 +173,11 @@ class Replayer:
 
     def _fresh(self, entry: Entry) -> None:
         """A key takes effect once: a command that repeats it is answered, not recorded."""
-        taken = self.world.key_position(*key_scope(entry))
+        scope = key_scope(entry)
+        instance = self.world.instance(entry.name) if entry.name else None
+        if instance is not None:  # it says that there is none
+            scope = (instance.pos, entry.key or "")
+        taken = self.world.key_position(*scope)
         if taken is not None:
             raise _Impossible(f"its key {entry.key!r} was taken at position {taken}")
 

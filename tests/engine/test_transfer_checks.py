@@ -292,6 +292,7 @@ def test_a_timer_that_its_state_has_not_is_damage(tmp_path, lines):
 
 DIFFERENT = {
     "key taken twice": (change(6, key="first"), 6, "taken at position 4"),
+    "key taken twice, by a name": (change(6, key="first", name=NAME), 6, "taken at position 4"),
     "spec of nothing": (change(3, spec=1), 3, "entry 1 holds no machine"),
     "spec to come": (change(3, spec=99), 3, "entry 99 holds no machine"),
     "height in words": (change(4, height="high"), 4, "'high' is no height"),
