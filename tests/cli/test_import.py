@@ -121,6 +121,17 @@ def test_many_findings_are_cut_short_for_people(run):
     assert lines[-1] == "0 read, 0 added, 0 refused, 23 left out"
 
 
+def test_one_finding_too_many_is_counted_also_if_it_is_a_warning(run):
+    """All that is not shown is, whatever it is."""
+    soon = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(time() + 3600))
+    status, out = run(*["x"] * NOTES_SHOWN, EVENT | {"eventTime": soon})
+    _, exact = run(*["x"] * NOTES_SHOWN)
+
+    assert status == EXIT_FINDING
+    assert out.splitlines()[-2] == "… and 1 more; --json tells them"
+    assert "more" not in exact
+
+
 def test_an_unknown_format_lists_the_known_ones(run):
     """With what each is; nothing is created."""
     with pytest.raises(FormatUnknown) as error:
