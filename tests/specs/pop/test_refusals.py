@@ -14,6 +14,7 @@ REF = "pop.ref/a"
 FREE = {"amount": 0, "nonce": 0, "submitted": 0, "vouchers": 0, "deal": ""}
 COUNTED = {"ref": REF, "size": 5, "frequency": 0, "bucket": 1, "since": 0}
 TERMS = {"price": 0, "unseal": 0, "payment_interval": 1, "interval_increase": 1}
+DEAL = {"offer": "o", "open": True, "instance": "", "size": 0, "spent": 0}
 FUNDS = {"amount": 1, "request": "", "deal": ""}
 MANY = [f"x{number}" for number in range(513)]
 
@@ -80,6 +81,35 @@ CASES = [
         "DealFailed",
         {"reason": "r", "spent": "1"},
         "SPENT_WITHOUT_A_DEAL",
+    ),
+    (
+        "tx",
+        "Triage",
+        {**RETRIEVING, "triage": True, "triage_for": 10**12},
+        "OfferAccepted",
+        {"totalFunds": "-1", "part": "entries"},
+        "AMOUNT_NEGATIVE",
+    ),
+    (
+        "tx",
+        "Retrieving",
+        {**RETRIEVING, "deals": {1: DEAL}},
+        "DealFinished",
+        {"dealID": 1, "spent": "-1"},
+        "AMOUNT_NEGATIVE",
+    ),
+    (
+        "dispatch",
+        "BackingOff",
+        {
+            "round_ends": 2**52,
+            "factor": 2,
+            "asked": {"p": {"round": 0, "at": 0}},
+            "confirmed": {"p": "transfer"},
+        },
+        "TransferCompleted",
+        {"peer": "p"},
+        "CONFIRMED_BEFORE",
     ),
     (
         "dispatch",
