@@ -35,7 +35,7 @@ from ..fsm.decide import (
     decide,
 )
 from ..fsm.entry import HEAD, REORG, Entry, EntryTooLarge, decode
-from ..fsm.errors import CallerError
+from ..fsm.errors import CallerError, SpecError
 from ..fsm.machine import QUIET, Event
 from ..fsm.types import Json, json_int
 from ..storage.errors import RESTORE, TapeDamaged
@@ -55,6 +55,8 @@ from .commands import (
 from .deadlines import WALL, Item
 from .recording import LINKS_DEEP_MAX, Link, Recorder, stored
 from .world import Instance, World
+
+UNLOADABLE = "machine_unloadable"
 
 
 class Ledger(Recorder):
@@ -325,22 +327,18 @@ class Ledger(Recorder):
 
     def deliver_one(self, link: Link, now: int) -> None:
         """Decide and record one raised event, as a command of nobody."""
+        try:
+            instance = self.world.instance(link.instance)
+        except SpecError:  # its machine is from a version that this one cannot load: it rests
+            self.refuse_link(link, now, UNLOADABLE)
+            return
+        if instance is None:
+            self.refuse_link(link, now, "unknown_instance")
+            return
         event, params = link.raised.event, link.raised.params
-        instance = self.world.instance(link.instance)
         entry = Entry(at=link.at, event=event, raised=link.pos)
         if link.at != now:
             entry.recorded = now
-        if instance is None:
-            entry.name = link.instance
-            entry.outcome = REJECTED
-            entry.params = params or None
-            entry.reason = {"kind": "unknown_instance"}
-            try:
-                self._stage(entry, 0)
-            except EntryTooLarge:
-                entry.params = None
-                self._stage(entry, 0)
-            return
         entry.instance = instance.pos
         link.chain.left -= 1
         if link.depth > LINKS_DEEP_MAX or link.chain.left < 0:
@@ -352,6 +350,24 @@ class Ledger(Recorder):
             self._follow(instance, entry, params, moment, now)
         finally:
             self._link = None
+
+    def refuse_link(self, link: Link, now: int, kind: str) -> None:
+        """Record a raised event that reaches no instance, with its parameters where they fit."""
+        entry = Entry(
+            at=link.at,
+            event=link.raised.event,
+            name=link.instance,
+            outcome=REJECTED,
+            params=link.raised.params or None,
+            raised=link.pos,
+            reason={"kind": kind},
+            recorded=None if link.at == now else now,
+        )
+        try:
+            self._stage(entry, 0)
+        except EntryTooLarge:
+            entry.params = None
+            self._stage(entry, 0)
 
     def _refuse(self, instance: Instance, entry: Entry, params: dict[str, Json]) -> None:
         """Record a link too many, with its parameters where they fit."""

@@ -19,7 +19,7 @@ from ..fsm.errors import StatetapeError
 from ..fsm.machine import Machine
 from ..fsm.types import exact_int
 from .commands import Create, Observe, Send, asked
-from .ledger import Ledger
+from .ledger import UNLOADABLE, Ledger
 from .loading import machine_of, spec_entry
 from .recording import LINKS_DEEP_MAX, Chain, Link
 from .world import Nothing, World, check_format, key_scope
@@ -169,7 +169,10 @@ class Replayer:
         if self.alone:  # how many links of other instances lie before it is not known here
             depth = LINKS_DEEP_MAX + 1 if too_deep(entry) else 1
             link = link._replace(depth=depth, chain=Chain())
-        self.ledger.deliver_one(link, now)
+        if (entry.reason or {}).get("kind") == UNLOADABLE:  # by the version that recorded it
+            self.ledger.refuse_link(link, now, UNLOADABLE)
+        else:
+            self.ledger.deliver_one(link, now)
 
     def _fresh(self, entry: Entry) -> None:
         """A key takes effect once: a command that repeats it is answered, not recorded."""

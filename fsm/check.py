@@ -19,7 +19,16 @@ from typing import Any
 import msgspec
 
 from .composite import List, Map, Optional, Record
-from .decide import ACCEPTED, UNDECIDED, Decision, Moment, create, decide
+from .decide import (
+    ACCEPTED,
+    EVALUATION_ERRORS,
+    UNDECIDED,
+    Decision,
+    Moment,
+    arguments_of,
+    create,
+    decide,
+)
 from .machine import REQUIRED, Event, Machine
 from .spec import StateSpec
 from .types import Amount, Anything, Bool, Bytes, Int, Scalar, Text, Type, ValueInvalid
@@ -185,7 +194,9 @@ class _Search:
         for name in machine.accepts(node.state):
             event = machine.events[name]
             firing = self._firing(node, name)
-            samples = [{}] if firing else self._samples(event, self.told.samples.get(name, []))
+            samples = self._given(node, firing) or self._samples(
+                event, self.told.samples.get(name, [])
+            )
             for params, (now, height) in itertools.product(samples, self._when(node, firing)):
                 if self.left == 0:
                     return
@@ -210,6 +221,19 @@ class _Search:
         """Return the armed timer that fires this event; only a timer sends such an event here."""
         timers = self.machine.states[node.state].timers
         return next((t.name for t in timers if t.event == event and t.name in node.timers), None)
+
+    def _given(self, node: _Node, firing: str | None) -> list[dict[str, Any]]:
+        """Return what an armed timer gives its event; nothing where none fires it."""
+        timers = self.machine.states[node.state].timers
+        timer = next((one for one in timers if one.name == firing), None)
+        if timer is None:
+            return []
+        chain = self.machine.chain
+        moment = Moment(node.now, node.height, "check", node.state, chain, follows=True)
+        try:
+            return [arguments_of(timer, node.data, moment)]
+        except EVALUATION_ERRORS:
+            return [{}]
 
     def _when(self, node: _Node, firing: str | None) -> list[tuple[int, int | None]]:
         """Return the clocks and heights of what may come next; a timer waits for its deadline."""

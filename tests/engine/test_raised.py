@@ -11,6 +11,7 @@ from statetape.engine.inspect import Inspector
 from statetape.engine.recording import LINKS_DEEP_MAX, LINKS_MAX
 from statetape.engine.replay import Replayer
 from statetape.engine.whatif import Changes, what_if
+from statetape.fsm.errors import SpecError
 from statetape.storage.errors import StoreFull
 
 from .machines import Clock, machine, open_tape
@@ -161,6 +162,29 @@ def test_an_event_for_nobody_is_recorded_as_refused(tmp_path):
             {"kind": "unknown_instance"},
         )
         replayed(engine)
+
+
+def test_an_event_for_a_machine_that_cannot_be_loaded_is_refused_alone(tmp_path):
+    """Its instance rests; whoever raised it, and everybody else in the turn, goes on."""
+    path = tmp_path / "t.db"
+    with open_tape(path) as engine:
+        begun(engine)
+    with open_tape(path) as engine:
+        load = engine.world.machine_of
+
+        def unloadable(entry):
+            if entry.machine == "test.deal":
+                raise SpecError("from a later version")
+            return load(entry)
+
+        engine.world.machine_of = unloadable
+        sent = [Send(T, "progress", {"delta": 5}), Send(T, "progress", {"delta": 1})]
+        outcomes = [receipt.outcome for receipt in engine.execute_many(sent)]
+        refused = [e["reason"] for e in entries(engine) if e.get("outcome") == "rejected"]
+
+        assert outcomes == ["accepted", "accepted"]
+        assert refused == [{"kind": "machine_unloadable"}] * 2
+        assert Replayer().run(engine.tape.read()).difference is None
 
 
 def test_a_link_that_names_no_instance_refuses_the_command(tmp_path):

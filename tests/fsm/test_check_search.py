@@ -246,3 +246,19 @@ def test_search_of_a_huge_space_is_bounded(name: str) -> None:
 
     with at_most(5_000_000):
         assert check(of) == []
+
+
+def test_a_timer_gives_its_event_what_it_says() -> None:
+    """The search fires it with its `with`, so what then breaks is found."""
+    body = """
+data: {n: int = 7}
+create: {}
+states:
+  open: {initial: true, timers: {t: {after: 1s, event: told, with: {m: n}}}}
+  closed: {final: true}
+events:
+  told: {params: {m: int}, set: {n: m + 1}, go: [{from: open, to: closed}]}
+invariants: [{name: low, that: n < 8}]
+"""
+
+    assert "invariant low is broken by: create() → told(m=7)" in found(body)[0]

@@ -17,12 +17,16 @@ from pathlib import Path
 
 from statetape.cli.values import read
 from statetape.engine import catalogue
+from statetape.engine.commands import Create, Send
 from statetape.engine.inspect import Inspector
 from statetape.engine.transfer import export_events
 from statetape.fsm.story import Begin, Event, Height
 
-from ..engine.machines import Clock, open_tape
+from ..engine.machines import COUNTER, Clock, open_tape
+from ..engine.test_quiet import WATCHED
+from ..engine.test_raised import DEAL, TRANSFER
 from ..engine.test_replay import busy_tape
+from ..specs.pop.retrieving import Retrieval, world
 
 FOLDER = Path(__file__).parent
 VERSION = version("statetape")
@@ -48,7 +52,54 @@ def payment_tape(path: Path) -> Path:
     return path
 
 
-MAKERS = {"busy": busy_tape, "payment": payment_tape}
+def linked_tape(path: Path) -> Path:
+    """Leave what links, silence, deferral and mid-life leave on a tape, refusals among it."""
+    clock = Clock()
+    with open_tape(path, clock) as engine:
+        engine.create(DEAL, "d")
+        engine.create(TRANSFER, "t", {"deal": "test.deal/d"})
+        engine.execute(Create(WATCHED, "test.watched/a", {"total": 7}, state="running"))
+        engine.create(COUNTER, "c")
+        engine.send("test.counter/c", "add", {"by": -1})
+        for event in ("early", "finish"):
+            engine.send("test.watched/a", event)
+        clock.forward(10)
+        engine.send("test.transfer/t", "progress", {"delta": 5})
+        clock.forward(60)
+        engine.execute_many([Send("test.transfer/t", "finish"), Send("test.deal/d", "cancel")])
+        engine.send("test.watched/a", "early", key="again")
+        engine.send("test.watched/a", "slow")
+    return path
+
+
+def client_tape(path: Path) -> Path:
+    """Drive a paid retrieval to its end, and some silence; return the client's tape."""
+    return retrieved(path.parent / "client") / "client.db"
+
+
+def provider_tape(path: Path) -> Path:
+    """Do the same, and return the provider's tape."""
+    return retrieved(path.parent / "provider") / "provider.db"
+
+
+def retrieved(folder: Path) -> Path:
+    """Play a paid retrieval on two tapes in a folder: links, deferral, vouchers, a silence."""
+    folder.mkdir()
+    with Retrieval(folder, world(apart=True)) as played:
+        played.ask()
+        for engine in played.nodes.values():
+            played.clock.forward(3600)
+            engine.tick()
+    return folder
+
+
+MAKERS = {
+    "busy": busy_tape,
+    "client": client_tape,
+    "linked": linked_tape,
+    "payment": payment_tape,
+    "provider": provider_tape,
+}
 
 
 def words(params):
