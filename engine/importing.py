@@ -25,7 +25,7 @@ from ..fsm.machine import Machine
 from ..storage.files import Files
 from ..storage.foreign import Foreign, ForeignInvalid, ForeignMissing
 from . import catalogue
-from .commands import DUPLICATE, Command, Create, Receipt, Send
+from .commands import DUPLICATE, Command, Create, IdempotencyConflict, Receipt, Send
 from .engine import Engine
 
 BATCH = 10_000
@@ -187,10 +187,20 @@ def _record(engine: Engine, items: Sequence[Item], done: Imported) -> None:
                 done.added += 1
             if outcome == REJECTED:
                 done.refusal(item, in_words(answer))
+        elif isinstance(answer, IdempotencyConflict) and _seen_earlier(item):
+            done.duplicates += 1
         elif isinstance(answer, (CallerError, ConflictError)):
             done.refusal(item, str(answer))
         else:
             raise answer
+
+
+def _seen_earlier(item: Begin | Event) -> bool:
+    """Whether an item takes over an instance in mid-life: an earlier import did so already.
+
+    In which state depends on how far back the file reaches; what is on the tape reaches further.
+    """
+    return isinstance(item, Begin) and item.state is not None
 
 
 def command_of(item: Begin | Event) -> Command:
