@@ -8,6 +8,7 @@ to import are imported by the command that needs them, so that `--help` is quick
 from __future__ import annotations
 
 import functools
+import gc
 import importlib
 import os
 import pkgutil
@@ -24,6 +25,7 @@ from .output import ArgumentInvalid, Bug, OutputFailed, UsageInvalid, complain, 
 from .streams import install
 
 EXIT_INTERRUPTED = 130
+GARBAGE_SEARCH_OBJECTS = 100_000
 RECORDING = ("new", "send", "head", "recover", "import", "demo")
 """Commands that leave something on a tape, whatever becomes of their output."""
 
@@ -54,6 +56,8 @@ def register() -> typer.Typer:
 
 def run() -> None:
     """Run the command line and exit."""
+    # What a command makes it needs to its end: searches for garbage in cycles find next to nothing.
+    gc.set_threshold(GARBAGE_SEARCH_OBJECTS)
     output = install()
     words = sys.argv[1:]
     as_json = "--json" in (words[: words.index("--")] if "--" in words else words)
@@ -70,6 +74,7 @@ def run() -> None:
         told = OutputFailed(why, place="standard output", hint=hint if done else "")
         complain(told, as_json=False)
         status = EXIT_IO
+    gc.freeze()  # nor has the last search, at exit, anything to find
     sys.exit(status)
 
 

@@ -115,6 +115,8 @@ class Reader:
         damaged record can say that it holds anything, whatever the table declares.
         """
         rows = self.query(f"SELECT {columns} FROM {name} {rest}", values)  # noqa: S608
+        if not rows:
+            return []
         try:
             return msgspec.convert(rows, list[of], builtin_types=(bytes,))  # type: ignore[valid-type]
         except msgspec.ValidationError as error:
