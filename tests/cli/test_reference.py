@@ -14,26 +14,37 @@ title: A plan
 data:
   {data}
 states:
-  idle: {{initial: true}}
+  idle: {{initial: true, no_deadline: the plan may come at any time}}
 {states}
+{silent}
   over: {{final: true}}
 events:
   plan:
 {plan}
     go: [{{from: idle, to: waiting}}]
   lapse:
-    go: [{{from: waiting, to: over}}]
+    go: [{{from: [waiting, ongoing], to: over}}]
+  begin:
+    go: [{{from: waiting, to: ongoing}}]
+{stalled}
 """
 
 
 def machine():
     """Return a machine made of the examples in the reference."""
     reference = ROOT / "docs" / "reference" / "machine-language.md"
-    params, timer, event = code_blocks(reference, "yaml")
+    params, silence, timer, event = code_blocks(reference, "yaml")
     data, states = timer.removeprefix("data:\n").split("states:\n")
+    silent, stalled = silence.removeprefix("states:\n").split("events:\n")
     assert params in event
     plan = textwrap.indent(event, "    ").rstrip()
-    return MACHINE.format(data=data.strip(), states=states.rstrip(), plan=plan)
+    return MACHINE.format(
+        data=data.strip(),
+        states=states.rstrip(),
+        silent=silent.rstrip(),
+        stalled=stalled.rstrip(),
+        plan=plan,
+    )
 
 
 def test_the_examples_of_the_reference_are_sound_and_do_what_it_says(sh):
