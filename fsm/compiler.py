@@ -517,6 +517,7 @@ class _Compiler:
             expects=part.expects or None,
             no_deadline=part.no_deadline or None,
             quiet=tuple(timer for timer in timers if timer.kind == QUIET),
+            timed=frozenset(timer.name for timer in timers),
         )
 
     def _timer(self, name: str, part: TimerSpec, path: Path) -> Timer:
@@ -538,7 +539,7 @@ class _Compiler:
         refused = Binding(Optional(TEXT), "m")
         arguments = self._arguments(part.arguments, path, self.scope.plus({"refused": refused}))
         kind = kind.removeprefix("at_")
-        return Timer(name, part.event, kind, clock, point, value, when, arguments)
+        return Timer(name, part.event, kind, clock, point, value, when, arguments, lasting)
 
     def _samples(self, events: Mapping[str, Event]) -> None:
         for name in self.spec.check.samples:

@@ -324,23 +324,24 @@ def _conclude(
     """Check the invariants, enter the state, and say what changed."""
     after = {**data, **changed} if changed else data
     changes = None
-    effects: list[Json] = []
-    raised: list[Raised] = []
+    effects: list[Json] | None = None
+    raised: list[Raised] | None = None
     try:
         for invariant in machine.invariants:
             if not invariant.test.call(after, data, moment):
                 reason = _reason(machine, "invariant_broken", name=invariant.name)
                 return Decision(REJECTED, stored, reason=reason)
-        if said:
+        target = machine.states[entered or state or ""]
+        if said or (entered is not None and target.entry):
+            effects, raised = [], []
             _effects(said, data, typed, moment, effects, raised)
-        if entered is not None:
-            target = machine.states[entered]
-            if target.entry:
+            if entered is not None:
                 _effects((target.entry,), after, typed, moment, effects, raised)
-            if target.timers or timers:
-                changes = _enter(target, after, timers, moment, firing)
-        elif state is not None and machine.states[state].quiet:
-            changes = _heard(machine.states[state], after, timers, moment, firing)
+        if entered is None:
+            if target.quiet:
+                changes = _arm(target.quiet, after, timers, moment, firing, heard=True)
+        elif target.timers or timers:
+            changes = _enter(target, after, timers, moment, firing)
         patch = _patch(machine, data, changed) if changed else None
     except EVALUATION_ERRORS as error:
         return _failed(machine, stored, error)
@@ -353,7 +354,8 @@ def _conclude(
         patch,
         changes or None,
         effects or None,
-        raises=raised or None,
+        None,
+        raised or None,
     )
 
 
@@ -366,6 +368,47 @@ def _patch(machine: Machine, data: dict[str, Any], changed: dict[str, Any]) -> J
     return patch or None
 
 
+def _arm(
+    group: tuple[Timer, ...],
+    data: dict[str, Any],
+    timers: Mapping[str, Any],
+    moment: Moment,
+    firing: str | None,
+    *,
+    heard: bool = False,
+) -> dict[str, Deadline | None]:
+    """Return how the timers of a state move: all of them when it is entered, the quiet ones when
+    something was `heard`, that is accepted, and no state was entered.
+
+    What a timer or a re-offered command arms is due in the next instant at the earliest: so no
+    machine can go on for ever within one moment. A quiet timer that fires itself has told its
+    silence, and rests until something else is accepted. What is told late, of a time long past,
+    brings no silence nearer.
+    """
+    changes: dict[str, Deadline | None] = {}
+    for timer in group:
+        name = timer.name
+        if heard and name == firing:
+            continue
+        armed = timers.get(name)
+        if timer.when is not None and not timer.when.call(data, {}, moment):
+            if armed is not None and name != firing:
+                changes[name] = None
+            continue
+        value = timer.value.call(data, {}, moment)
+        clock = timer.clock
+        if timer.lasts:
+            value = moment.now + max(value, 1)
+        if moment.follows:
+            value = max(value, (moment.height if clock == "height" else moment.now) + 1)
+        value = timer.point.coerce(value, name)
+        if armed is None or name == firing or armed[1] != value or armed[0] != clock:
+            if heard and armed is not None and value < armed[1]:
+                continue
+            changes[name] = (clock, value)
+    return changes
+
+
 def _enter(
     state: State,
     data: dict[str, Any],
@@ -373,70 +416,12 @@ def _enter(
     moment: Moment,
     firing: str | None,
 ) -> dict[str, Deadline | None]:
-    """Return the timers that entering a state arms, moves or cancels.
-
-    What a timer or a re-offered command arms is due in the next instant at the earliest: so no
-    machine can go on for ever within one moment.
-    """
-    changes: dict[str, Deadline | None] = {}
-    wanted: list[str] = []
-    for timer in state.timers:
-        if timer.when is not None and not timer.when.call(data, {}, moment):
-            continue
-        wanted.append(timer.name)
-        _arm(timer, data, timers, moment, firing, changes)
+    """Return the timers that entering a state arms, moves or cancels."""
+    changes = _arm(state.timers, data, timers, moment, firing)
     for name in timers:
-        if name not in wanted and name != firing and not name.startswith(PARKED):
+        if name not in state.timed and name != firing and not name.startswith(PARKED):
             changes[name] = None
     return changes
-
-
-def _heard(
-    state: State,
-    data: dict[str, Any],
-    timers: Mapping[str, Any],
-    moment: Moment,
-    firing: str | None,
-) -> dict[str, Deadline | None]:
-    """Return how the quiet timers move when something was accepted that entered no state.
-
-    One that fires itself has told its silence, and rests until something else is accepted. What is
-    told late, of a time long past, brings no silence nearer.
-    """
-    changes: dict[str, Deadline | None] = {}
-    for timer in state.quiet:
-        if timer.name == firing:
-            continue
-        if timer.when is None or timer.when.call(data, {}, moment):
-            _arm(timer, data, timers, moment, firing, changes)
-            armed, moved = timers.get(timer.name), changes.get(timer.name)
-            if armed is not None and moved is not None and moved[1] < armed[1]:
-                del changes[timer.name]
-        elif timer.name in timers:
-            changes[timer.name] = None
-    return changes
-
-
-def _arm(
-    timer: Timer,
-    data: dict[str, Any],
-    timers: Mapping[str, Any],
-    moment: Moment,
-    firing: str | None,
-    changes: dict[str, Deadline | None],
-) -> None:
-    """Note in `changes` until when a timer waits now, if that is another deadline than before."""
-    name = timer.name
-    clock = timer.clock
-    value = timer.value.call(data, {}, moment)
-    if timer.kind not in ("at", "height"):
-        value = moment.now + max(value, 1)
-    if moment.follows:
-        value = max(value, (moment.height if clock == "height" else moment.now) + 1)
-    value = timer.point.coerce(value, name)
-    armed = timers.get(name)
-    if armed is None or name == firing or armed[1] != value or armed[0] != clock:
-        changes[name] = (clock, value)
 
 
 def _guard(

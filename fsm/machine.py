@@ -134,6 +134,7 @@ class Timer:
 
     `clock` is what it is measured by, `at` or `height`, and `point` the type of its deadline. A
     `quiet` one moves with everything that is accepted. `arguments` are its event's parameters.
+    `lasts`: its value is a duration, not a point.
     """
 
     name: str
@@ -144,11 +145,15 @@ class Timer:
     value: Expression
     when: Expression | None
     arguments: tuple[tuple[str, Expression], ...] = ()
+    lasts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One state. `quiet` are those of its timers that move with everything accepted."""
+    """One state. `quiet` are those of its timers that move with everything accepted.
+
+    `timed` are the names of its timers.
+    """
 
     name: str
     final: bool
@@ -159,6 +164,7 @@ class State:
     expects: str | None = None
     no_deadline: str | None = None
     quiet: tuple[Timer, ...] = ()
+    timed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
