@@ -31,17 +31,17 @@ def demo(
     fault: Annotated[
         str | None,
         typer.Option(
-            help="What goes wrong in the retrieval: none, lost-event, late-block, crash-client, "
-            "crash-provider, provider-silence, insufficient-funds."
+            help="What goes wrong in a story that can: e.g. lost-event; a wrong one lists them."
         ),
     ] = None,
     tape: TapeOption = DEMO_TAPE,
     scene: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> int:
-    """Play a payment channel's life on a new tape: real vouchers, a refusal, a crash, a recovery.
+    """Play a payment channel's life, or a retrieval that fails, on new tapes.
 
-    `demo retrieval` plays a paid retrieval between two nodes, each with a tape of its own, with a
-    fault of your choice; then it is explained, replayed, and replayed with what was missing.
+    `demo payment`: real vouchers, a refusal, a crash, a recovery. `demo retrieval`: a paid
+    retrieval between two nodes, each with a tape of its own, with a fault of your choice; then it
+    is explained, replayed, and replayed with what was missing.
 
     Leaves the tapes behind, and says what to try on them.
     """

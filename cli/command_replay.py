@@ -58,11 +58,12 @@ def replay(
     anchor: AnchorOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Decide every entry again from its recorded inputs and compare every byte.
+    """Decide every entry again and compare every byte; or, with changes, ask what if.
 
-    With changes: what would have become of an INSTANCE with another machine, without a command, or
-    with one more. Timers, parked commands and what it raises to itself follow as they would have;
-    what it raises to others goes nowhere, and nothing is written to the tape.
+    Each is decided from its recorded inputs alone. With changes: what would have become of an
+    INSTANCE with another machine, without a command, or with one more. Timers, parked commands and
+    what it raises to itself follow as they would have; what it raises to others goes nowhere, and
+    nothing is written to the tape.
 
     statetape replay 4711 --drop 17 --insert '19 ProviderEventComplete'
 

@@ -38,8 +38,8 @@ app = typer.Typer(
         "A finite-state machine with a tape: lifecycles of a peer-to-peer delivery node, each step "
         "decided by a declared machine and recorded on an append-only, provable log.\n\n"
         "Begin with `statetape demo`. Then: `new` creates an instance of a machine, `send` gives "
-        "it an event, `show`, `history` and `explain` say what became of it, `verify` and "
-        "`replay` prove it."
+        "it an event, `show`, `history` and `explain` say what became of it and why it is stuck, "
+        "`replay` asks what would have been, `verify` and `replay` prove it."
     ),
 )
 

@@ -198,7 +198,7 @@ class Retrievals:
             if key in state_of:
                 to = self.transfer.table.after(state_of[key], name)
                 state_of[key] = to if to is not None else state_of[key]
-            params = columns.given(message=lambda: columns.text("Message"))  # noqa: B023
+            params = _message(columns)
             yield _event(identity, columns.place, f"{TRANSFER}/{key}", name, params, at)
             yield from columns.complaints
         for key, state in state_of.items():
@@ -252,6 +252,10 @@ def _printed(status: str) -> str:
 
 def _values(columns: Columns) -> list[tuple[str, Any]]:
     return sorted(columns.row.items())
+
+
+def _message(columns: Columns) -> dict[str, Any]:
+    return columns.given(message=lambda: columns.text("Message"))
 
 
 def _recorded(columns: Columns) -> dict[str, Any]:
