@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from .. import specs
+from ..fsm.audit import Auditor
 from ..fsm.compiler import load
 from ..fsm.errors import SpecError
 from ..fsm.importing import Importer
@@ -129,6 +130,12 @@ def adapters() -> Iterator[Any]:
     """Yield the scenario adapter of every system that has one."""
     for path in sorted(folder().glob("*/scenarios.py")):
         yield _import(f"{path.parent.name}.scenarios").ADAPTER
+
+
+def auditors() -> Iterator[Auditor]:
+    """Yield the auditor of every system that has one."""
+    for path in sorted(folder().glob("*/audits.py")):
+        yield _import(f"{path.parent.name}.audits").AUDITOR
 
 
 def stories() -> dict[str, Any]:
