@@ -15,10 +15,11 @@ from itertools import islice
 from ..fsm.errors import OperatorError, PeerError
 from .errors import NoteInvalid
 from .merkle import WIDTH, Edge, Node
-from .note import VerifierKey, open_note, parse_checkpoint
+from .note import open_note, parse_checkpoint
 from .reader import Reader
 from .schema import RECORD, VERSION, expected_schema
 from .survey import Survey, surveys
+from .verifier import VerifierKey
 
 FINDINGS_MAX = 1000
 
@@ -65,15 +66,16 @@ def listed(*checks: Iterator[Finding]) -> Iterator[Finding]:
 
 
 def _schema(reader: Reader) -> Iterator[Finding]:
-    """Tables and triggers are exactly those of this version."""
+    """Tables and triggers are exactly those of the version that the tape says it has."""
     [[version]] = reader.query("PRAGMA user_version")
-    if version != VERSION:
+    if not 0 < version <= VERSION:
         yield Finding("header", f"user_version is {version}, and this version writes {VERSION}")
-    expected = expected_schema()
+        version = VERSION
+    expected = expected_schema(version)
     rows = reader.table("sqlite_schema", "type, name, sql", tuple[str, str, str | None])
     found = {(name, sql) for kind, name, sql in rows if sql and (kind, name) not in RECORD}
     for name, _ in sorted(found - expected.items()):
-        why = "is not what this version makes" if name in expected else "does not belong to a tape"
+        why = "is not what was made" if name in expected else "does not belong to a tape"
         yield Finding(f"schema {name}", f"{name} {why}")
     for name in sorted(expected.keys() - {name for name, _ in found}):
         yield Finding(f"schema {name}", f"{name} is missing")
