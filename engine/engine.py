@@ -34,8 +34,8 @@ from ..storage.errors import (
     TapePoisoned,
 )
 from ..storage.files import Files
-from ..storage.note import Checkpoint
 from ..storage.tape import LOCK_TIMEOUT_S, Tape
+from ..storage.verifier import Checkpoint
 from . import catalogue
 from .commands import Command, Create, Observe, Receipt, Send
 from .committer import Committer, Job

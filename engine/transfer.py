@@ -32,9 +32,7 @@ from ..fsm.machine import Field, Machine
 from ..fsm.types import Json, exact_int
 from ..storage.errors import NoteInvalid, TapeForked, TapeMissing, TapeTooNew
 from ..storage.files import Files
-from ..storage.merkle import EMPTY_ROOT
 from ..storage.note import (
-    Checkpoint,
     SignerKey,
     open_note,
     parse_checkpoint,
@@ -44,6 +42,7 @@ from ..storage.note import (
 )
 from ..storage.reader import Reader
 from ..storage.tape import Tape
+from ..storage.verifier import EMPTY_ROOT, Checkpoint
 from .commands import Observe, Send, check_head, check_name, check_options
 from .engine import Engine
 from .loading import machine_of, spec_entry

@@ -13,11 +13,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
-HASH_BYTES = 32
+from .verifier import EMPTY_ROOT, node_hash
+
 WIDTH_BITS = 8
 WIDTH = 1 << WIDTH_BITS
 """Children per stored node: the tile width of C2SP tlog-tiles."""
-EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 _sha256 = hashlib.sha256
 
@@ -25,19 +25,9 @@ Node = tuple[int, int, bytes]
 """A complete subtree: (level, index, root). It covers the 2**level leaves from index << level."""
 
 
-def leaf_hash(data: bytes) -> bytes:
-    """Return the hash of one entry's bytes."""
-    return _sha256(b"\x00" + data).digest()
-
-
 def leaf_hashes(bodies: Sequence[bytes]) -> list[bytes]:
     """Return the hashes of entries' bytes, as `leaf_hash` would one by one."""
     return [_sha256(b"\x00" + body).digest() for body in bodies]
-
-
-def node_hash(left: bytes, right: bytes) -> bytes:
-    """Return the hash of an inner node."""
-    return _sha256(b"\x01" + left + right).digest()
 
 
 def complete_root(hashes: Sequence[bytes]) -> bytes:

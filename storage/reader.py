@@ -27,7 +27,8 @@ from .errors import (
 )
 from .files import Files, read_small
 from .merkle import WIDTH, WIDTH_BITS, Edge, leaf_hashes
-from .note import Checkpoint, VerifierKey, open_note, parse_checkpoint, parse_verifier_key
+from .note import open_note, parse_checkpoint, parse_verifier_key
+from .verifier import Checkpoint, VerifierKey
 
 NOTE_BYTES_MAX = 65_536
 READ_ROWS = 1024

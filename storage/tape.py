@@ -51,10 +51,11 @@ from .files import (
     sync_directory,
     temporary,
 )
-from .merkle import EMPTY_ROOT, Node, leaf_hashes
-from .note import Checkpoint, SignerKey, VerifierKey, parse_checkpoint, sign_note
+from .merkle import Node, leaf_hashes
+from .note import SignerKey, parse_checkpoint, sign_note
 from .reader import NOTE_BYTES_MAX, Reader, check_anchor
 from .schema import VERSION, authorize, migrate
+from .verifier import EMPTY_ROOT, Checkpoint, VerifierKey
 
 LOCK_TIMEOUT_S = 5.0
 WAL_BYTES_MAX = 4 * 1024 * 1024

@@ -6,15 +6,8 @@ import hashlib
 from functools import cache
 
 import pytest
-from statetape.storage.merkle import (
-    EMPTY_ROOT,
-    Edge,
-    complete_root,
-    join,
-    leaf_hash,
-    leaf_hashes,
-    node_hash,
-)
+from statetape.storage.merkle import Edge, complete_root, join, leaf_hashes
+from statetape.storage.verifier import EMPTY_ROOT, leaf_hash, node_hash
 
 from .tapes import append, new_tape, seeded
 from .vectors import shared

@@ -7,19 +7,23 @@ import os
 
 import pytest
 from statetape.fsm.errors import StatetapeError
+from statetape.storage import verifier
 from statetape.storage.errors import KeyInvalid, NoteInvalid
 from statetape.storage.files import prepare_key, read_key, settle_key
 from statetape.storage.note import (
-    NOTE_BYTES_MAX,
-    SIGNATURES_MAX,
-    Checkpoint,
     SignerKey,
-    VerifierKey,
     open_note,
     parse_checkpoint,
     parse_signer_key,
     parse_verifier_key,
     sign_note,
+)
+from statetape.storage.verifier import (
+    NOTE_BYTES_MAX,
+    SIGNATURES_MAX,
+    Checkpoint,
+    EvidenceInvalid,
+    VerifierKey,
 )
 
 from .tapes import seeded
@@ -190,44 +194,33 @@ def test_a_root_that_base64_can_write_in_two_ways_has_one():
 
 
 def test_shared_verifier_keys():
-    """Ed25519 note keys are read; every other type is refused, cosignatures' (4) among them.
-
-    This version has no witnesses: it neither makes nor checks a timestamped cosignature.
-    """
+    """The keys of signers (type 1) and of cosigners (type 4) are read; the damaged are refused."""
     vectors = shared("note-vectors.json")
     for known in vectors["vkeys_expected_ids"]:
-        if known["type"] == 1:
-            key = parse_verifier_key(known["vkey"])
-            assert (key.name, key.id.hex()) == (known["name"], known["key_id"])
-            assert key.public.hex() == known["public_key"]
-            assert key.text == known["vkey"]
-        else:
-            with pytest.raises(NoteInvalid, match="Ed25519"):
-                parse_verifier_key(known["vkey"])
+        key = parse_verifier_key(known["vkey"])
+        assert (key.name, key.id.hex(), key.kind) == (known["name"], known["key_id"], known["type"])
+        assert key.public.hex() == known["public_key"]
+        assert key.text == known["vkey"]
     for bad in vectors["bad_vkeys"]:
         with pytest.raises(NoteInvalid):
             parse_verifier_key(bad["vkey"])
 
 
 def test_shared_notes():
-    """Every verdict, with the keys that this version knows.
-
-    A signature of a key of another type is one of an unknown key, and is skipped: so the note whose
-    cosignature alone was altered is good here, by its log's own signature.
-    """
+    """Every verdict, cosignatures included, and which keys the good ones were signed by."""
     vectors = shared("note-vectors.json")
     assert len(vectors["notes"]) == 19
     for vector in vectors["notes"]:
-        keys = [vkey for vkey in vector["vkeys"] if base64.b64decode(vkey.split("+", 2)[2])[0] == 1]
+        keys = [parse_verifier_key(vkey) for vkey in vector["vkeys"]]
         note = base64.b64decode(vector["note_b64"])
-        good = vector["valid"] or vector["id"] == "cosignature-timestamp-altered"
         try:
-            text = open_note(note, [parse_verifier_key(vkey) for vkey in keys])
-        except NoteInvalid:
-            assert not good, vector["id"]
+            opened = verifier.open_note(note, keys)
+        except EvidenceInvalid:
+            assert not vector["valid"], vector["id"]
         else:
-            assert good, vector["id"]
-            assert note.startswith(text.encode() + b"\n")
+            assert vector["valid"], vector["id"]
+            assert [key.name for key, _ in opened.signed] == vector["verified_by"]
+            assert note.startswith(opened.text.encode() + b"\n")
 
 
 def test_shared_checkpoints():

@@ -8,9 +8,10 @@ import pytest
 from statetape.storage import survey as surveying
 from statetape.storage.errors import StoreFailed
 from statetape.storage.files import Files
-from statetape.storage.merkle import Edge, leaf_hash
+from statetape.storage.merkle import Edge
 from statetape.storage.reader import Reader
 from statetape.storage.survey import STRIPE, stripes, survey, surveys
+from statetape.storage.verifier import leaf_hash
 from statetape.storage.verify import verify
 
 from .tapes import append, new_tape, vandal
