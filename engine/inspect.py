@@ -6,7 +6,7 @@ somebody else is writing. A tape that its anchor contradicts is refused, as it i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -237,6 +237,13 @@ class Inspector:
     def positions(self, instance: int) -> list[int]:
         """Return the positions of an instance's entries."""
         return projection.positions(self.reader, instance) + self._fresh.get(instance, [])
+
+    def histories(self, instances: Sequence[int]) -> dict[int, list[int]]:
+        """Return the same positions of many instances, in few queries."""
+        found = projection.positions_of(self.reader, instances)
+        for instance in instances:
+            found[instance] += self._fresh.get(instance, [])
+        return found
 
     def bodies(self, instance: int) -> Iterator[bytes]:
         """Yield the bytes of an instance's entries, in order. Raises TapeDamaged.

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from .checksum import crc32
 from .connection import SQLITE_ERRORS, named
 from .errors import TapeDamaged
-from .reader import Reader
+from .reader import BATCH_ROWS, Reader
 from .schema import PROJECTIONS
 from .tape import Tape
 
@@ -71,13 +71,13 @@ def misled(instance: int) -> TapeDamaged:
     return damaged(why, f"table history, instance {instance}")
 
 
-def _instances(reader: Reader, rest: str, value: object) -> list[InstanceRow]:
+def _instances(reader: Reader, rest: str, values: Sequence[object]) -> list[InstanceRow]:
     rows = reader.table(
         "instance",
         f"{_COLUMNS}, crc",
         tuple[int, str, int, str, int, int, str, str | None, str | None, int],
         rest,
-        (value,),
+        values,
     )
     found = []
     for row in rows:
@@ -114,13 +114,13 @@ def _cursors(reader: Reader, rest: str, value: str) -> dict[str, int]:
 
 def instance_by_name(reader: Reader, name: str) -> InstanceRow | None:
     """Return a projected instance, or None. Raises TapeDamaged."""
-    rows = _instances(reader, "WHERE name = ?", name)
+    rows = _instances(reader, "WHERE name = ?", (name,))
     return rows[0] if rows else None
 
 
 def instance_by_pos(reader: Reader, pos: int) -> InstanceRow | None:
     """Return a projected instance, or None. Raises TapeDamaged."""
-    rows = _instances(reader, "WHERE pos = ?", pos)
+    rows = _instances(reader, "WHERE pos = ?", (pos,))
     return rows[0] if rows else None
 
 
@@ -128,12 +128,30 @@ def instances(reader: Reader, *, with_timers: bool = False) -> Iterator[Instance
     """Yield the projected instances by position; `with_timers`: only those that have any."""
     where = " AND timers IS NOT NULL" if with_timers else ""
     after = 0
-    while rows := _instances(reader, f"WHERE pos > ?{where} ORDER BY pos LIMIT 1000", after):
+    while rows := _instances(reader, f"WHERE pos > ?{where} ORDER BY pos LIMIT 1000", (after,)):
         for row in rows:
             if row.pos <= after:  # an index that leads back would be followed for ever
                 raise damaged("a row stands before its time", f"table instance, row {row.pos}")
             after = row.pos
             yield row
+
+
+def instances_named(
+    reader: Reader, names: Sequence[str], begins: Sequence[str]
+) -> Iterator[InstanceRow]:
+    """Yield the projected instances of these names, and all whose names begin so and go on."""
+    for start in range(0, len(names), BATCH_ROWS):
+        some = names[start : start + BATCH_ROWS]
+        yield from _instances(reader, f"WHERE name IN ({_marks(some)})", some)
+    for begin in begins:
+        after, beyond = begin, f"{begin[:-1]}{chr(ord(begin[-1]) + 1)}"
+        rest = "WHERE name > ? AND name < ? ORDER BY name LIMIT 1000"
+        while rows := _instances(reader, rest, (after, beyond)):
+            for row in rows:
+                if row.name <= after:  # an index that leads back would be followed for ever
+                    raise damaged("a name stands out of order", "table instance")
+                after = row.name
+                yield row
 
 
 def positions(reader: Reader, instance: int) -> list[int]:
@@ -144,6 +162,26 @@ def positions(reader: Reader, instance: int) -> list[int]:
     for base, stored in rows:
         found += _window(instance, base, stored)
     return found
+
+
+def positions_of(reader: Reader, instances: Sequence[int]) -> dict[int, list[int]]:
+    """Return the same positions of many instances, in few queries."""
+    found: dict[int, list[int]] = {instance: [] for instance in instances}
+    for start in range(0, len(instances), BATCH_ROWS):
+        some = instances[start : start + BATCH_ROWS]
+        rest = f"WHERE instance IN ({_marks(some)}) ORDER BY instance, base"
+        rows = reader.table(
+            "history", "instance, base, offsets", tuple[int, int, bytes], rest, some
+        )
+        for instance, base, stored in rows:
+            if instance not in found:
+                raise damaged("the index is no index", f"table history, instance {instance}")
+            found[instance] += _window(instance, base, stored)
+    return found
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))
 
 
 def windows_back(reader: Reader, instance: int) -> Iterator[list[int]]:
