@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,24 +12,82 @@ import typer
 
 from ..fsm.errors import EXIT_DONE, EXIT_FINDING, CallerError
 from .options import JsonOption
-from .output import say, say_json
+from .output import UsageInvalid, say, say_json
+from .passphrase import (
+    DEFAULT_WALLET,
+    PassphraseOption,
+    WalletOption,
+    content_of,
+    key_text,
+    open_key,
+    refuse_two_readers,
+)
 
 if TYPE_CHECKING:
-    from ..specs.filecoin.voucher import SignedVoucher
+    from ..specs.filecoin.voucher import Merge, ModVerifyParams, Signature, SignedVoucher
 
 voucher = typer.Typer(
     no_args_is_help=True, help="Filecoin payment vouchers: decode, verify, create."
 )
 
+SECRET_BYTES_MAX = 256
+"""The chain takes no longer secret."""
+
 VoucherArgument = Annotated[
     str, typer.Argument(help="The voucher's text (base64url), its CBOR in hex, or - for stdin.")
 ]
+SecretKeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--secret-key",
+        help="File with the payer's secp256k1 secret key, 64 hex digits; - for stdin.",
+    ),
+]
+KeyOption = Annotated[
+    str | None, typer.Option("--key", help="Name of the payer's key in the wallet.")
+]
+SecretHashOption = Annotated[
+    str | None,
+    typer.Option(
+        "--secret-hash",
+        help="Redeemable only with the secret whose BLAKE2b-256 this is, 64 hex digits.",
+    ),
+]
+SecretOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--secret",
+        help=(
+            "The same, from a file with that secret, to its last byte (at most 256); - for stdin. "
+            "Only the hash goes into the voucher."
+        ),
+    ),
+]
+ExtraOption = Annotated[
+    str | None,
+    typer.Option(
+        "--extra",
+        metavar="ACTOR:METHOD[:HEX]",
+        help="A call that must succeed first: of this actor's method, with these parameters.",
+    ),
+]
+MergeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--merge",
+        metavar="LANE:NONCE",
+        help=(
+            "Fold in what was redeemed on another lane, whose vouchers up to this nonce become "
+            "void; may be repeated."
+        ),
+    ),
+]
 
 
-class SecretKeyInvalid(CallerError):
-    """The file does not hold a secp256k1 secret key. Nothing of it is shown."""
+class VoucherOptionInvalid(CallerError):
+    """What a voucher is to say is not in the form that its option takes."""
 
-    code = "secret-key-invalid"
+    code = "voucher-option-invalid"
 
 
 def add(app: typer.Typer) -> None:
@@ -131,41 +191,49 @@ def verify(
 def create(
     channel: Annotated[str, typer.Argument(help="The channel's address.")],
     amount: Annotated[str, typer.Argument(help='The lane\'s total so far, e.g. "1.5 FIL".')],
-    secret_key: Annotated[
-        Path,
-        typer.Option(
-            "--secret-key",
-            help="File with the payer's secp256k1 secret key, 64 hex digits; - for stdin.",
-        ),
-    ],
+    secret_key: SecretKeyOption = None,
+    key: KeyOption = None,
     lane: Annotated[int, typer.Option(help="The lane.")] = 0,
     nonce: Annotated[int, typer.Option(help="Above every earlier nonce of the lane.")] = 1,
     time_lock_min: Annotated[int, typer.Option(help="First epoch it can be redeemed at.")] = 0,
     time_lock_max: Annotated[int, typer.Option(help="Last epoch; 0 for none.")] = 0,
     min_settle_height: Annotated[int, typer.Option(help="Floor for settling.")] = 0,
+    secret_hash: SecretHashOption = None,
+    secret: SecretOption = None,
+    extra: ExtraOption = None,
+    merge: MergeOption = None,
+    wallet: WalletOption = DEFAULT_WALLET,
+    passphrase_file: PassphraseOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Create and sign a voucher, and print its text. The key is read, used, and never stored."""
+    """Create and sign a voucher, and print its text.
+
+    Signed with a key of the wallet (--key NAME), or with one that is read, used, and never stored
+    (--secret-key FILE).
+    """
     from ..fsm.composite import BUILTIN
     from ..specs.filecoin.address import canonical
-    from ..specs.filecoin.signature import sign_secp256k1
     from ..specs.filecoin.voucher import SignedVoucher
 
+    for two in ((secret_key, passphrase_file), (secret_key, secret), (secret, passphrase_file)):
+        refuse_two_readers(*two)
     unsigned = SignedVoucher(
         channel_addr=canonical(channel),
         time_lock_min=time_lock_min,
         time_lock_max=time_lock_max,
-        secret_pre_image=b"",
-        extra=None,
+        secret_pre_image=_secret_hash(secret_hash, secret),
+        extra=_extra(extra),
         lane=lane,
         nonce=nonce,
         amount=BUILTIN["attofil"].parse(amount, "amount"),
         min_settle_height=min_settle_height,
-        merges=(),
+        merges=tuple([_merge(one) for one in merge or ()]),
         signature=None,
     )
-    signature = sign_secp256k1(_secret_key(secret_key), unsigned.signing_bytes())
-    made = unsigned._replace(signature=signature)
+    # What cannot be encoded needs no passphrase.
+    signing_bytes = unsigned.signing_bytes()
+    sign = _signing_key(secret_key, key, wallet, passphrase_file)
+    made = unsigned._replace(signature=sign(signing_bytes))
     if json:
         say_json({"voucher": made.text(), "id": made.id_hex, "signer": _signer(made)})
     else:
@@ -173,14 +241,54 @@ def create(
     return EXIT_DONE
 
 
-def _secret_key(path: Path) -> bytes:
-    try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text()
-        key = bytes.fromhex(text.strip())
-    except OSError as error:
-        raise SecretKeyInvalid(f"cannot read: {error.strerror}", place=str(path)) from None
-    except ValueError:
-        key = b""
-    if len(key) != 32:
-        raise SecretKeyInvalid("a secret key is 64 hex digits", place=str(path))
-    return key
+def _signing_key(
+    secret_key: Path | None, key: str | None, wallet: Path, passphrase_file: Path | None
+) -> Callable[[bytes], Signature]:
+    """Return what signs: a key of the wallet, or the one in a file."""
+    from ..specs.filecoin import keys
+
+    if secret_key is None and key is not None:
+        return open_key(wallet, key, passphrase_file).sign_voucher
+    if secret_key is None or key is not None:
+        raise UsageInvalid("the payer's key is either --key NAME or --secret-key FILE")
+    found = keys.parse(key_text(secret_key, "--secret-key"), "--secret-key")
+    return lambda signing_bytes: keys.sign(found, signing_bytes)
+
+
+def _secret_hash(given: str | None, file: Path | None) -> bytes:
+    from ..specs.filecoin.payment_channel import blake2b256
+
+    if given is not None and file is not None:
+        raise UsageInvalid("either --secret-hash or --secret")
+    if file is not None:
+        secret = content_of(file, SECRET_BYTES_MAX, "--secret")
+        if not secret:
+            raise VoucherOptionInvalid("the secret is empty", place="--secret")
+        return blake2b256(secret)
+    if given is None:
+        return b""
+    if not re.fullmatch("[0-9A-Fa-f]{64}", given):
+        raise VoucherOptionInvalid("a hash is 64 hexadecimal digits", place="--secret-hash")
+    return bytes.fromhex(given)
+
+
+def _extra(given: str | None) -> ModVerifyParams | None:
+    from ..specs.filecoin.address import canonical
+    from ..specs.filecoin.voucher import ModVerifyParams
+
+    if given is None:
+        return None
+    match = re.fullmatch(r"([^:]+):([0-9]{1,20})(?::((?:[0-9A-Fa-f]{2})*))?", given)
+    if match is None:
+        why = "a call is ACTOR:METHOD:HEX, e.g. f01234:3:80"
+        raise VoucherOptionInvalid(why, place="--extra")
+    return ModVerifyParams(canonical(match[1]), int(match[2]), bytes.fromhex(match[3] or ""))
+
+
+def _merge(given: str) -> Merge:
+    from ..specs.filecoin.voucher import Merge
+
+    match = re.fullmatch(r"([0-9]{1,20}):([0-9]{1,20})", given)
+    if match is None:
+        raise VoucherOptionInvalid("a merge is LANE:NONCE, e.g. 3:17", place="--merge")
+    return Merge(int(match[1]), int(match[2]))

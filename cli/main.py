@@ -26,8 +26,10 @@ from .streams import install
 
 EXIT_INTERRUPTED = 130
 GARBAGE_SEARCH_OBJECTS = 100_000
-RECORDING = ("new", "send", "head", "recover", "import", "demo")
-"""Commands that leave something on a tape, whatever becomes of their output."""
+RECORDING = ("new", "send", "head", "recover", "import", "demo", "wallet")
+"""Commands that leave something on a tape, or a key, whatever becomes of their output."""
+SECRET_SETTINGS = ("STATETAPE_PASSPHRASE",)
+"""Settings in the environment that are never shown."""
 
 app = typer.Typer(
     name="statetape",
@@ -104,7 +106,8 @@ def _check_text(words: list[str]) -> None:
     given |= {name: os.environ[name] for name in os.environ if name.startswith("STATETAPE_")}
     for place, text in given.items():
         if any("\ud800" <= letter <= "\udfff" for letter in text):
-            why = f"{os.fsencode(text)!r} is not text in {sys.getfilesystemencoding()}"
+            shown = "it" if place in SECRET_SETTINGS else repr(os.fsencode(text))
+            why = f"{shown} is not text in {sys.getfilesystemencoding()}"
             raise ArgumentInvalid(why, place=place)
 
 

@@ -204,11 +204,42 @@ def read_key(path: Path) -> SignerKey | None:
 def prepare_key(path: Path, key: SignerKey) -> None:
     """Store a new signing key durably, readable by its owner alone, under its temporary name."""
     try:
-        temporary(path).unlink(missing_ok=True)
-        _write_synced(temporary(path), key.text.encode() + b"\n", os.O_EXCL, 0o600)
+        _write_private(temporary(path), key.text.encode() + b"\n")
         sync_directory(path.parent)
     except OSError as error:
         raise failed(error, path) from error
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    """Write a file that is its owner's alone from the first byte, whatever was left there."""
+    path.unlink(missing_ok=True)
+    _write_synced(path, content, os.O_EXCL, 0o600)
+
+
+def replace_private(path: Path, content: bytes) -> None:
+    """As `replace`, for what its owner alone may read: the file has mode 0600, or less."""
+    try:
+        _write_private(temporary(path), content)
+        temporary(path).replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise failed(error, path) from error
+
+
+def create_private(path: Path, content: bytes) -> bool:
+    """Store a new file durably, for its owner alone; False, and nothing done, if one is there.
+
+    After a crash it may be there in part.
+    """
+    try:
+        _write_synced(path, content, os.O_EXCL, 0o600)
+        sync_directory(path.parent)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise failed(error, path) from error
+    return True
 
 
 def settle_key(path: Path) -> None:

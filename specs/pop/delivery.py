@@ -23,8 +23,9 @@ from ...fsm.driving import Act, Begin, Effect, Event, Look, Then
 from ...fsm.errors import CallerError
 from ..filecoin import address
 from ..filecoin.entry_actions import run, total_due
+from ..filecoin.keys import address_of
 from ..filecoin.voucher import parse
-from .vouchers import address_of, signed, trouble
+from .vouchers import signed, trouble
 
 CLIENT_DEAL = "pop.deal_client"
 PROVIDER_DEAL = "pop.deal_provider"

@@ -28,9 +28,9 @@ from ...fsm.story import (
     Tale,
 )
 from ..filecoin.address import from_actor_data
+from ..filecoin.keys import address_of
 from .delivery import Outside, Terms, message_id
 from .telling import lines
-from .vouchers import address_of
 
 CLIENT = "client"
 PROVIDER = "provider"

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import coincurve
-
 from ...fsm.errors import PeerError
-from ..filecoin import address
-from ..filecoin.signature import sign_secp256k1, verify_off_chain
+from ..filecoin import address, keys
+from ..filecoin.signature import verify_off_chain
 from ..filecoin.voucher import SignedVoucher, parse
 
 
@@ -28,13 +26,7 @@ def signed(secret: bytes, channel: str, lane: int, nonce: int, amount: int) -> s
         merges=(),
         signature=None,
     )
-    return unsigned._replace(signature=sign_secp256k1(secret, unsigned.signing_bytes())).text()
-
-
-def address_of(secret: bytes) -> str:
-    """Return the f1 address that signs with this secret key."""
-    key = coincurve.PrivateKey(secret).public_key
-    return address.from_secp256k1(key.format(compressed=False))
+    return unsigned._replace(signature=keys.sign(secret, unsigned.signing_bytes())).text()
 
 
 def trouble(text: str, channel: Mapping[str, Any], deal: str) -> str:

@@ -10,9 +10,10 @@ from statetape.engine.engine import Engine
 from statetape.engine.replay import Replayer
 from statetape.fsm.driving import DELIVERED, LATE, LOST, Effect, Event, Then
 from statetape.fsm.errors import CallerError
+from statetape.specs.filecoin.keys import address_of
 from statetape.specs.filecoin.signature import signer_of
 from statetape.specs.filecoin.voucher import parse
-from statetape.specs.pop.vouchers import address_of, signed, trouble
+from statetape.specs.pop.vouchers import signed, trouble
 
 from ...engine.machines import START
 from .retrieving import (
