@@ -52,6 +52,8 @@ def _projections(reader: Reader) -> Iterator[Finding]:
         _history(reader, world, set(expected)),
         _pairs("idempotency", lambda: dict(projection.keys(reader)), world.keys),
         _pairs("head", lambda: projection.heads(reader), world.heads),
+        _pairs("gone", lambda: projection.gone(reader), world.gone),
+        _pairs("hold", lambda: projection.holds(reader), world.holds),
         _pairs("spec", lambda: {row.pos: row for row in projection.specs(reader)}, specs),
     )
 

@@ -124,6 +124,10 @@ class World:
         self.machine_of = machine_of
         self.size = 0
         self.heads: dict[str, tuple[int, int]] = {}
+        self.gone: dict[str, int] = {}
+        """Collected instances that are not projected yet: name → position of the entry."""
+        self.holds: dict[str, int] = {}
+        """Instances on hold: name → position of the entry."""
         self.specs: dict[str, int] = {}
         self.spec_rows: list[Spec] = []
         self.chains: dict[int, str | None] = {}

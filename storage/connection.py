@@ -27,8 +27,9 @@ from .schema import APPLICATION_ID, VERSION, authorize
 BUSY_TIMEOUT_S = 5.0
 JOURNAL_SIZE_LIMIT = 64 * 1024 * 1024
 _SYNCHRONOUS = {"OFF": 0, "NORMAL": 1, "FULL": 2}
-SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
-"""What the driver raises; the second where SQLite's own message quotes damaged text."""
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError, MemoryError)
+"""What the driver raises; the second where SQLite's own message quotes damaged text, the third
+where a damaged record claims a size that no memory holds."""
 
 
 def connect(path: Path, *, write: bool, synchronous: str = "FULL") -> sqlite3.Connection:
@@ -123,9 +124,15 @@ def _settle(connection: sqlite3.Connection, *, write: bool, synchronous: str) ->
 
 
 def named(
-    error: sqlite3.Error | UnicodeDecodeError, path: Path, *, committing: bool = False
+    error: sqlite3.Error | UnicodeDecodeError | MemoryError,
+    path: Path,
+    *,
+    committing: bool = False,
 ) -> StoreFull | StoreFailed | TapeBusy | TapeDamaged | NotATape | OutcomeUnknown:
     """Return the named error for one of SQLite's."""
+    if isinstance(error, MemoryError) and not committing:
+        why = "SQLite got no memory for a record: it is damaged, or memory is short"
+        return StoreFailed(why, place=str(path), hint="`statetape verify` tells which")
     code = getattr(error, "sqlite_errorcode", None)
     primary = code & 0xFF if isinstance(code, int) else None
     said = f"{error} ({getattr(error, 'sqlite_errorname', 'no code')})"
@@ -148,7 +155,7 @@ def named(
     return StoreFailed(said, place=place)
 
 
-def _undecodable(error: sqlite3.Error | UnicodeDecodeError) -> bool:
+def _undecodable(error: sqlite3.Error | UnicodeDecodeError | MemoryError) -> bool:
     """Whether the driver, not SQLite, failed: a stored text is not UTF-8."""
     made_by_sqlite = hasattr(error, "sqlite_errorcode")
     return not made_by_sqlite and isinstance(error, sqlite3.OperationalError | UnicodeDecodeError)

@@ -33,6 +33,18 @@ class FilesOverlap(CallerError):
     code = "files-overlap"
 
 
+class EntryCollected(CallerError):
+    """The entry at this position was collected: its leaf hash is kept, its bytes are gone."""
+
+    code = "entry-collected"
+
+
+class HashesShrunk(CallerError):
+    """The leaf hashes asked for were shrunk to the root of their block of 256."""
+
+    code = "hashes-shrunk"
+
+
 class NotATape(OperatorError):
     """The file is not a tape of statetape; it was not touched."""
 

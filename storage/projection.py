@@ -252,6 +252,29 @@ def heads(reader: Reader) -> dict[str, tuple[int, int]]:
     return {chain: (height, pos) for chain, height, pos in rows}
 
 
+def gone(reader: Reader) -> dict[str, int]:
+    """Return the names of collected instances → position of the entry that says so."""
+    return _names(reader, "gone")
+
+
+def gone_position(reader: Reader, name: str) -> int | None:
+    """Return the position of the entry that says that the instance `name` was collected."""
+    return _names(reader, "gone", "WHERE name = ?", (name,)).get(name)
+
+
+def holds(reader: Reader) -> dict[str, int]:
+    """Return the names of instances on hold → position of the entry that put them there."""
+    return _names(reader, "hold")
+
+
+def _names(
+    reader: Reader, table: str, rest: str = "", values: Sequence[object] = ()
+) -> dict[str, int]:
+    if not reader.collects:
+        return {}
+    return dict(reader.table(table, "name, pos", tuple[str, int], rest, values))
+
+
 def specs(reader: Reader) -> list[Spec]:
     """Return the machines on the tape, as projected."""
     return reader.table("spec", "pos, machine, digest, chain", Spec, "ORDER BY pos")

@@ -3,6 +3,10 @@
 Bytes are served only when they fit the CRC that was stored beside them; what does not fit is
 damage, reported with its position. Long reads go page by page, so that no read transaction stays
 open and keeps the WAL from shrinking.
+
+Collected entries (docs/decisions/0027-collection.md) leave holes: a position that is absent while
+its block has a tile, or is marked as shrunk, is passed over; any other absent position is damage.
+Whether exactly those are absent that were collected, the tape's own entries say: `verify` compares.
 """
 
 from __future__ import annotations
@@ -20,17 +24,21 @@ from .errors import (
     RESTORE,
     AnchorInvalid,
     AnchorMissing,
+    EntryCollected,
+    HashesShrunk,
     NoteInvalid,
     TapeDamaged,
     TapeForked,
     TapeRolledBack,
 )
 from .files import Files, read_small
-from .merkle import WIDTH, WIDTH_BITS, Edge, leaf_hashes
+from .merkle import WIDTH, WIDTH_BITS, Edge, complete_root, leaf_hashes
 from .note import open_note, parse_checkpoint, parse_verifier_key
-from .verifier import Checkpoint, VerifierKey
+from .verifier import HASH_BYTES, Checkpoint, VerifierKey
 
 NOTE_BYTES_MAX = 65_536
+COLLECTING_VERSION = 2
+"""From this version of the tables on a tape can be collected from."""
 READ_ROWS = 1024
 BATCH_ROWS = 500
 
@@ -48,13 +56,9 @@ def sound(pos: int, body: bytes, crc: int) -> bytes:
     return body
 
 
-def missing(page: Sequence[Row], expected: int) -> int:
-    """Return the first position that a page should have, from `expected` on, and has not."""
-    for pos, _, _ in page:
-        if pos != expected:
-            break
-        expected += 1
-    return expected
+def split(tile: bytes) -> list[bytes]:
+    """Return the 256 leaf hashes of a tile."""
+    return [tile[cut : cut + HASH_BYTES] for cut in range(0, len(tile), HASH_BYTES)]
 
 
 def check_anchor(note: bytes, keys: Sequence[VerifierKey], place: str) -> Checkpoint:
@@ -142,12 +146,18 @@ class Reader:
                 self.db.execute("ROLLBACK")
 
     def body(self, pos: int) -> bytes | None:
-        """Return the bytes of one entry, or None. Raises TapeDamaged if they changed."""
+        """Return the bytes of one entry, or None. Raises TapeDamaged if they changed.
+
+        Raises EntryCollected where there was one and it was collected.
+        """
         rows = self.query(f"{_ENTRY} pos = ?", (pos,))
+        if not rows and self.was_collected(pos):
+            why = "this entry was collected: its hash is kept, its bytes are gone"
+            raise EntryCollected(why, place=f"entry {pos}")
         return sound(*rows[0]) if rows else None
 
     def bodies(self, positions: Sequence[int]) -> Iterator[bytes]:
-        """Yield the bytes of these entries, in this order. Raises TapeDamaged."""
+        """Yield the bytes of these entries, in this order. Raises TapeDamaged, EntryCollected."""
         for pos in positions:
             body = self.body(pos)
             if body is None:
@@ -169,6 +179,7 @@ class Reader:
                     break
                 found.append(sound(*row))
             if len(found) != start + len(wanted):
+                self.body(positions[len(found)])  # says so if it was collected
                 place = f"entry {positions[len(found)]}"
                 raise TapeDamaged("an entry is missing", place=place)
         return found
@@ -194,29 +205,144 @@ class Reader:
 
         No page holds a read transaction open while the caller works on it.
         """
+        for _, _, page in self.pages(first, last):
+            yield page
+
+    def pages(self, first: int, last: int | None) -> Iterator[tuple[int, int, list[Row]]]:
+        """Yield (first position, last position, what is there of them), unchecked, page by page."""
         size = self.stored_size()
         end = size if last is None else min(last, size)
         sql = f"{_ENTRY} pos BETWEEN ? AND ? ORDER BY pos"
         while first <= end:
-            page = self.query(sql, (first, min(end, first + READ_ROWS - 1)))
-            yield page
+            upto = min(end, first + READ_ROWS - 1)
+            yield first, upto, self.query(sql, (first, upto))
             first += READ_ROWS
 
     def read(self, first: int = 1, last: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of the entries from `first` to `last` (default, and at most: the end).
 
-        Raises TapeDamaged at a missing position or at bytes that do not fit their CRC.
+        Those that were collected are passed over: whoever needs positions takes them from the
+        entries. Raises TapeDamaged at a position that is absent otherwise, or at bytes that do not
+        fit their CRC.
         """
-        expected = first
-        for page in self.rows(first, last):
+        for begin, upto, page in self.pages(first, last):
             bodies = [body for _, body, _ in page]
             if list(map(crc32, bodies)) != [crc for _, _, crc in page]:
                 for row in page:
                     sound(*row)
-            if not page or page[0][0] != expected or page[-1][0] != expected + len(page) - 1:
-                raise TapeDamaged("an entry is missing", place=f"entry {missing(page, expected)}")
-            expected += len(page)
+            if len(page) != upto - begin + 1:
+                self.check_absent(begin, upto, [pos for pos, _, _ in page])
             yield from bodies
+
+    # what was collected
+
+    @property
+    def collects(self) -> bool:
+        """Whether the tape's tables know collection: an older tape that is only read has none."""
+        return int(self.query("PRAGMA user_version")[0][0]) >= COLLECTING_VERSION
+
+    def was_collected(self, pos: int) -> bool:
+        """Whether an absent position is one of a block that was collected from."""
+        return bool(self._collected_from((pos - 1) // WIDTH, (pos - 1) // WIDTH))
+
+    def _collected_from(self, first: int, last: int) -> set[int]:
+        """Return which of the blocks from `first` to `last` have a tile, or had one."""
+        if not self.collects:
+            return set()
+        sql = (
+            "SELECT idx FROM tile WHERE idx BETWEEN ?1 AND ?2 "
+            "UNION SELECT idx FROM shrunk WHERE idx BETWEEN ?1 AND ?2"
+        )
+        return {idx for (idx,) in self.query(sql, (first, last))}
+
+    def check_absent(self, first: int, last: int, present: Sequence[int]) -> list[int]:
+        """Return the positions from `first` to `last` that are not `present`: all were collected.
+
+        Raises TapeDamaged, naming the first that cannot have been.
+        """
+        absent = sorted(set(range(first, last + 1)).difference(present))
+        if absent:
+            known = self._collected_from((absent[0] - 1) // WIDTH, (absent[-1] - 1) // WIDTH)
+            for pos in absent:
+                if (pos - 1) // WIDTH not in known:
+                    raise TapeDamaged("an entry is missing", place=f"entry {pos}")
+        return absent
+
+    def tiles(self, first: int, last: int) -> dict[int, bytes]:
+        """Return the stored tiles of the blocks from `first` to `last`: 256 leaf hashes each."""
+        if not self.collects:
+            return {}
+        rest = "WHERE idx BETWEEN ? AND ?"
+        found = self.table("tile", "idx, hashes", tuple[int, bytes], rest, (first, last))
+        if any(len(hashes) != WIDTH * HASH_BYTES for _, hashes in found):
+            raise TapeDamaged("a tile is not of 256 hashes", place="table tile")
+        return dict(found)
+
+    @property
+    def minimum_index(self) -> int:
+        """Everything from this position's successor on can be proved; before it, not everything.
+
+        The end of the last block whose leaf hashes were shrunk to their root; 0: there is none.
+        """
+        if not self.collects:
+            return 0
+        [(last,)] = self.query("SELECT max(idx) FROM shrunk")
+        return 0 if last is None else (int(last) + 1) * WIDTH
+
+    # the tree
+
+    def leaves(self, first: int, last: int) -> list[bytes]:
+        """Return the leaf hashes of the entries from `first` to `last`, present or collected.
+
+        Raises HashesShrunk where they are gone, TapeDamaged.
+        """
+        if last - first < WIDTH:  # the tree's edge: nobody collects there
+            hashes = leaf_hashes(list(self.read(first, last)))
+            if len(hashes) == last - first + 1:
+                return hashes
+        with self.snapshot():
+            tiles = self.tiles((first - 1) // WIDTH, (last - 1) // WIDTH)
+            if not tiles:
+                return self._hashed(first, last)
+            found: list[bytes] = []
+            for idx in range((first - 1) // WIDTH, (last - 1) // WIDTH + 1):
+                base = idx * WIDTH
+                begin, end = max(first, base + 1), min(last, base + WIDTH)
+                tile = tiles.get(idx)
+                if tile is None:
+                    found += self._hashed(begin, end)
+                else:
+                    found += split(tile)[begin - base - 1 : end - base]
+            return found
+
+    def _hashed(self, first: int, last: int) -> list[bytes]:
+        """Return the leaf hashes of entries that should all be there."""
+        hashes = leaf_hashes(list(self.read(first, last)))
+        if len(hashes) != last - first + 1:
+            why = "these leaf hashes were shrunk to the root of their block"
+            hint = "only who kept a proof from before can show an entry of it"
+            raise HashesShrunk(why, place=f"entries {first} to {last}", hint=hint)
+        return hashes
+
+    def subtree(self, level: int, idx: int) -> bytes:
+        """Return the root over the complete 2**level leaves that follow leaf `idx << level`.
+
+        From stored nodes; below level 8 from leaf hashes. Raises HashesShrunk, TapeDamaged.
+        """
+        bits = level - level % WIDTH_BITS
+        count = 1 << level - bits
+        first = idx * count
+        if bits == 0:
+            return complete_root(self.leaves(first + 1, first + count))
+        return complete_root(self.nodes(bits, first, count))
+
+    def nodes(self, bits: int, first: int, count: int) -> list[bytes]:
+        """Return `count` stored roots of the level of `bits`. Raises TapeDamaged."""
+        rest = "WHERE level = ? AND idx >= ? AND idx < ? ORDER BY idx"
+        rows = self.table("node", "root", tuple[bytes], rest, (bits, first, first + count))
+        if len(rows) != count:
+            raise TapeDamaged("a tree node is missing", place=f"table node, level {bits}")
+        return [root for (root,) in rows]
 
     def signers(self) -> list[VerifierKey]:
         """Return the public keys whose checkpoints count for this tape: all bear its name."""
@@ -238,17 +364,16 @@ class Reader:
         return keys[0].name
 
     def edge_at(self, size: int) -> Edge:
-        """Return the tree's right edge at `size`, from stored nodes and the last entries."""
-        levels = [leaf_hashes(list(self.read((size & -WIDTH) + 1, size)))]
+        """Return the tree's right edge at `size`, from stored nodes and the last leaf hashes.
+
+        Raises TapeDamaged, and HashesShrunk for a size within a block that was shrunk.
+        """
+        levels = [self.leaves((size & -WIDTH) + 1, size)]
         bits = WIDTH_BITS
         while size >> bits:
             count = size >> bits
             first = count & -WIDTH
-            rest = "WHERE level = ? AND idx >= ? AND idx < ? ORDER BY idx"
-            rows = self.table("node", "root", tuple[bytes], rest, (bits, first, count))
-            if len(rows) != count - first:
-                raise TapeDamaged("a tree node is missing", place=f"table node, level {bits}")
-            levels.append([root for (root,) in rows])
+            levels.append(self.nodes(bits, first, count - first))
             bits += WIDTH_BITS
         return Edge(size, levels)
 
@@ -277,15 +402,25 @@ class Reader:
             why = f"the tape has {size} entries, and its anchor signed {anchor.size}"
             hint = "a tail was lost or an old copy was put back: restore the newest copy"
             raise TapeRolledBack(why, place=place, hint=hint)
-        if self.edge_at(anchor.size).root() != anchor.root:
+        try:
+            root = self.edge_at(anchor.size).root()
+        except HashesShrunk as error:
+            why = f"it signs {anchor.size} entries, and {error.message}: nothing tells if it fits"
+            hint = "compare with a newer checkpoint of this tape, or restore a copy from before"
+            raise AnchorInvalid(why, place=str(self.files.anchor), hint=hint) from None
+        if root != anchor.root:
             self._explain_mismatch(anchor)
         return anchor
 
     def _explain_mismatch(self, anchor: Checkpoint) -> None:
         """Say whether the entries, the stored nodes, or the history itself differ."""
         edge = Edge()
-        for body in self.read(1, anchor.size):
-            edge.extend(leaf_hashes([body]))
+        for idx in range(-(-anchor.size // WIDTH)):
+            first, last = idx * WIDTH + 1, min((idx + 1) * WIDTH, anchor.size)
+            try:
+                edge.extend(self.leaves(first, last))
+            except HashesShrunk:
+                edge.add_root(self.subtree(WIDTH_BITS, idx), 1)
         if edge.root() == anchor.root:
             raise TapeDamaged("a stored tree node is wrong", place="table node")
         why = f"the first {anchor.size} entries are not those that the anchor signed"

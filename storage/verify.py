@@ -22,6 +22,7 @@ from .survey import Survey, surveys
 from .verifier import VerifierKey
 
 FINDINGS_MAX = 1000
+SIGNATURE_PREFIX = "\N{EM DASH} "
 
 Progress = Callable[[int], None]
 """Called with the position reached."""
@@ -95,6 +96,7 @@ def verify_entries(reader: Reader, progress: Progress = lambda _: None) -> Itera
     with reader.snapshot():
         size = reader.stored_size()
         notes = dict(reader.table("checkpoint", "size, note", tuple[int, str]))
+        signed = set(notes)
         stored = reader.table("node", "level, idx, root", tuple[int, int, bytes])
         nodes: Nodes = {(level, idx): root for level, idx, root in stored}
         early = reader.query("SELECT pos FROM entry WHERE pos < 1 ORDER BY pos")
@@ -113,8 +115,54 @@ def verify_entries(reader: Reader, progress: Progress = lambda _: None) -> Itera
         return
     for level, idx in sorted(nodes):
         yield Finding(f"table node, level {level}, index {idx}", "a node beyond the entries")
+    yield from _tiles(reader, size)
+    yield from _cosignatures(reader, signed)
     for beyond in sorted(notes):
         yield Finding(f"checkpoint {beyond}", f"the tape has {size} entries, this signs {beyond}")
+
+
+def _tiles(reader: Reader, size: int) -> Iterator[Finding]:
+    """Tiles and marks of shrunk blocks are of complete blocks, and of a block there is one."""
+    if not reader.collects:
+        return
+    blocks = size // WIDTH
+    for table in ("tile", "shrunk"):
+        rest = "WHERE idx < 0 OR idx >= ? ORDER BY idx"
+        for (idx,) in reader.table(table, "idx", tuple[int], rest, (blocks,)):
+            yield Finding(f"table {table}, row {idx}", "there is no complete block of this number")
+    both = "WHERE idx IN (SELECT idx FROM tile) ORDER BY idx"
+    for (idx,) in reader.table("shrunk", "idx", tuple[int], both):
+        yield Finding(f"table shrunk, row {idx}", "the block is marked as shrunk, and has a tile")
+    there = "WHERE EXISTS (SELECT 1 FROM entry WHERE pos BETWEEN idx * 256 + 1 AND idx * 256 + 256)"
+    for (idx,) in reader.table("shrunk", "idx", tuple[int], there):
+        yield Finding(f"table shrunk, row {idx}", "the block is marked as shrunk, and has entries")
+
+
+def _cosignatures(reader: Reader, signed: set[int]) -> Iterator[Finding]:
+    """Each is a signature line of a checkpoint; whether it is a witness's only its key can tell."""
+    if not reader.collects:
+        return
+    for size, line in reader.table("cosignature", "size, line", tuple[int, str]):
+        if size not in signed or not line.startswith(SIGNATURE_PREFIX):
+            yield Finding(
+                f"cosignature of {size}", "it is no signature of a checkpoint on the tape"
+            )
+
+
+def notes(reader: Reader) -> list[str]:
+    """Return what nobody can check any more, in words: none of it is a finding.
+
+    The root of a checkpoint within a shrunk block cannot be computed again; its signature can.
+    """
+    if not reader.collects:
+        return []
+    within = "SELECT count(*) FROM checkpoint JOIN shrunk ON size >> 8 = idx WHERE size & 255 <> 0"
+    [(count,)] = reader.query(within)
+    if not count:
+        return []
+    lie = "1 checkpoint lies" if count == 1 else f"{count} checkpoints lie"
+    why = "the signature was checked, and the root cannot be computed again"
+    return [f"{lie} within blocks whose leaf hashes were shrunk: {why}"]
 
 
 def _tree(
@@ -127,8 +175,8 @@ def _tree(
             for node in edge.add_root(root, 1):
                 yield from _node(node, nodes)
         if cut in notes:
-            whole = Edge(cut, [tail, *edge.levels[1:]])
-            yield from _checkpoint(notes.pop(cut), whole, keys)
+            whole = None if tail is None else Edge(cut, [tail, *edge.levels[1:]])
+            yield from _checkpoint(notes.pop(cut), cut, whole, keys)
 
 
 def _node(node: Node, nodes: Nodes) -> Iterator[Finding]:
@@ -141,17 +189,20 @@ def _node(node: Node, nodes: Nodes) -> Iterator[Finding]:
         yield Finding(place, f"the tree node over entries {first} to {last} {why}")
 
 
-def _checkpoint(note: str, edge: Edge, keys: list[VerifierKey]) -> Iterator[Finding]:
-    place = f"checkpoint {edge.size}"
+def _checkpoint(
+    note: str, size: int, edge: Edge | None, keys: list[VerifierKey]
+) -> Iterator[Finding]:
+    """Compare a checkpoint with the tree; without an edge, its block was shrunk: see `notes`."""
+    place = f"checkpoint {size}"
     try:
         checkpoint = parse_checkpoint(open_note(note.encode(), keys))
     except NoteInvalid as error:
         yield Finding(place, error.message)
         return
-    if checkpoint.size != edge.size:
+    if checkpoint.size != size:
         yield Finding(place, f"it signs {checkpoint.size} entries")
-    elif checkpoint.root != edge.root():
-        yield Finding(place, f"the first {edge.size} entries are not those that were signed")
+    elif edge is not None and checkpoint.root != edge.root():
+        yield Finding(place, f"the first {size} entries are not those that were signed")
 
 
 def _anchor(reader: Reader) -> Iterator[Finding]:

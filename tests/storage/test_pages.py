@@ -37,11 +37,13 @@ def path():
 
 @pytest.mark.parametrize("make", [small_tape, long_tape])
 def test_two_pages_in_each_other_s_place_are_reported(path, make):
-    """Every pair."""
+    """Every pair that differs: the pages of two empty tables are the same bytes."""
     make(path)
     before = pages(path.read_bytes())
     damaged = {}
     for one, other in combinations(range(len(before)), 2):
+        if before[one] == before[other]:
+            continue
         swapped = before.copy()
         swapped[one], swapped[other] = before[other], before[one]
         damaged[f"pages {one + 1} and {other + 1}"] = b"".join(swapped)
