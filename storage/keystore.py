@@ -27,7 +27,6 @@ What is not noticed: an old copy of the file put back, or a record taken out (do
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import hmac
 import os
@@ -340,24 +339,28 @@ def _read_private(path: Path, place: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        if error.errno == errno.ENXIO:
-            raise NotAKeystore("this is no file", place=place) from None
         raise failed(error, path) from error
-    with os.fdopen(descriptor, "rb") as file:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            raise NotAKeystore("this is no file", place=place)
-        if mode & 0o077:
-            why = f"its mode is {stat.S_IMODE(mode):04o}: others may read or change it"
-            hint = "who could read it has only a passphrase left to guess; then `chmod 600` it"
-            raise KeystoreExposed(why, place=place, hint=hint)
-        try:
+    try:
+        _refuse_exposed(os.fstat(descriptor).st_mode, place)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
             content = file.read(FILE_BYTES_MAX + 1)
-        except OSError as error:
-            raise failed(error, path) from error
+    except OSError as error:
+        raise failed(error, path) from error
+    finally:
+        os.close(descriptor)
     if len(content) > FILE_BYTES_MAX:
         raise NotAKeystore(f"a keystore has at most {FILE_BYTES_MAX} bytes", place=place)
     return content
+
+
+def _refuse_exposed(mode: int, place: str) -> None:
+    """Raise for what is no file, or one that others than its owner have a right to."""
+    if not stat.S_ISREG(mode):
+        raise NotAKeystore("this is no file", place=place)
+    if mode & 0o077:
+        why = f"its mode is {stat.S_IMODE(mode):04o}: others may read or change it"
+        hint = "who could read it has only a passphrase left to guess; then `chmod 600` it"
+        raise KeystoreExposed(why, place=place, hint=hint)
 
 
 def _encode(document: _Document) -> bytes:
