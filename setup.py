@@ -15,5 +15,5 @@ setup(
         for package in (folder, *(f"{folder}.{sub}" for sub in find_packages(folder)))
     ],
     package_dir={f"statetape.{folder}": folder for folder in FOLDERS},
-    package_data={"": ["*.yaml", "py.typed"]},
+    package_data={"": ["*.yaml", "*.css", "*.js", "py.typed"]},
 )

@@ -71,7 +71,15 @@ def audited(inspector: Inspector, name: str) -> tuple[str, Auditor]:
     Raises InstanceUnknown, AuditImpossible.
     """
     meant = inspector.named(name)
-    found = [(one, auditor) for one in meant if (auditor := auditor_of(one)) is not None]
+    audits: dict[tuple[str, ...], tuple[str, Auditor]] = {}
+    for one in meant:
+        auditor = auditor_of(one)
+        if auditor is not None:
+            # Names to which the same belongs are one audit; it bears the name that comes first.
+            belonging = tuple(auditor.belonging(one))
+            if belonging not in audits or one == belonging[0]:
+                audits[belonging] = (one, auditor)
+    found = list(audits.values())
     if len(found) == 1:
         return found[0]
     if found:

@@ -1,0 +1,107 @@
+"""`audit`: what the chain did, what each side could have had, whose claim is contradicted."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..fsm.errors import EXIT_DONE, EXIT_FINDING
+from .looking import looking
+from .options import DEFAULT_TAPE, AnchorOption, InstanceArgument, JsonOption, TapeOption
+from .output import UsageInvalid, say, say_json
+
+if TYPE_CHECKING:
+    from ..fsm.audit import Report
+
+
+def add(app: typer.Typer) -> None:
+    """Add this command to the app."""
+    app.command(rich_help_panel="Prove and keep")(audit)
+
+
+def audit(
+    instance: InstanceArgument,
+    counterparty: Annotated[
+        Path | None,
+        typer.Option("--counterparty", help="The other side's tape: both sides are compared."),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Clear verdicts too, and all evidence and rows.")
+    ] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print Markdown instead of text.")
+    ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write a page to this file: chart, timeline, evidence."),
+    ] = None,
+    tape: TapeOption = DEFAULT_TAPE,
+    anchor: AnchorOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Decide every dispute about an instance from what is on one tape, or on both sides' tapes.
+
+    Says what was found and who bears how much; then what the chain did and whether it obeyed its
+    rules, what each side could still have obtained at each height, whose claim a signature or a
+    receipt contradicts, and last what cannot be decided. Every verdict names the positions and
+    signatures that it rests on.
+
+    The page of --html is one file that needs no network. Exit code 1: a dispute was found.
+    """
+    if markdown and json:
+        raise UsageInvalid("--markdown and --json are two forms of the same: choose one")
+    found = _report(instance, tape, anchor, counterparty, html)
+    if html is not None:
+        _write_page(found, html)
+    if json:
+        import msgspec
+
+        say_json(msgspec.to_builtins(found))
+    elif markdown:
+        from . import audit_markdown
+
+        for line in audit_markdown.report_lines(found, everything=everything):
+            say(line)
+    else:
+        from . import audit_text
+
+        for line in audit_text.report_lines(found, everything=everything):
+            say(line)
+        if html is not None:
+            say(f"page: {html}")
+    disputed = any(verdict.outcome == "found" for verdict in found.verdicts)
+    return EXIT_FINDING if disputed else EXIT_DONE
+
+
+def _report(
+    instance: str, tape: Path, anchor: Path | None, counterparty: Path | None, html: Path | None
+) -> Report:
+    """Read the tapes; an output that is a file of theirs is refused before anything is written."""
+    from ..engine.audit import audit as audited
+    from .whole_file import refuse_own
+
+    with ExitStack() as held:
+        ours = held.enter_context(looking(tape, anchor))
+        theirs = None
+        if counterparty is not None:
+            theirs = held.enter_context(looking(counterparty, None))
+        if html is not None:
+            for one in filter(None, (ours, theirs)):
+                refuse_own(html, one.reader.files)
+        return audited(ours, instance, theirs)
+
+
+def _write_page(report: Report, path: Path) -> None:
+    from ..storage.files import failed
+    from .audit_page import page
+    from .whole_file import whole_file
+
+    try:
+        with whole_file(path) as out:
+            for line in page(report):
+                out.write(f"{line}\n".encode())
+    except OSError as error:
+        raise failed(error, path) from error
