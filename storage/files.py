@@ -160,7 +160,11 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def _write_synced(path: Path, content: bytes, how: int, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | how, mode)
+    _fill(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | how, mode), content)
+
+
+def _fill(descriptor: int, content: bytes) -> None:
+    """Write all of `content` to a file that is open, sync it and close it."""
     try:
         view = memoryview(content)
         while view:
@@ -232,10 +236,14 @@ def create_private(path: Path, content: bytes) -> bool:
     After a crash it may be there in part.
     """
     try:
-        _write_synced(path, content, os.O_EXCL, 0o600)
-        sync_directory(path.parent)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_EXCL, 0o600)
     except FileExistsError:
         return False
+    except OSError as error:
+        raise failed(error, path) from error
+    try:
+        _fill(descriptor, content)
+        sync_directory(path.parent)
     except OSError as error:
         path.unlink(missing_ok=True)
         raise failed(error, path) from error
