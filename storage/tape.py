@@ -31,10 +31,12 @@ from ..fsm.errors import StatetapeError
 from .checksum import crc32
 from .connection import SQLITE_ERRORS, connect, named
 from .errors import (
+    RESTORE,
     AnchorMissing,
     KeyInvalid,
     NoteInvalid,
     OutcomeUnknown,
+    TapeDamaged,
     TapeExists,
     TapePoisoned,
     TapeRolledBack,
@@ -78,6 +80,7 @@ class Tape(Reader):
         self.poisoned = False
         self.edge = self.edge_at(self.stored_size())
         self.anchored_size = 0
+        self._anchored: Checkpoint | None = None
         self._wal_bytes = 0
         self._foreign: list[bytes] = []
 
@@ -156,10 +159,15 @@ class Tape(Reader):
 
     def _compare(self, *, accept_missing: bool) -> None:
         try:
-            self.anchored_size = self.compare_anchor().size
+            self._remember(self.compare_anchor())
         except AnchorMissing:
             if not accept_missing:
                 raise
+
+    def _remember(self, anchor: Checkpoint) -> None:
+        """Keep what the anchor file says, which the tape extends."""
+        self._anchored = anchor
+        self.anchored_size = anchor.size
 
     def _check_key(self, new_seed: bytes | None) -> None:
         """The signing key must be there and be one of the tape's."""
@@ -319,7 +327,7 @@ class Tape(Reader):
             written = read_small(self.files.anchor, NOTE_BYTES_MAX) == content
             if not written:
                 replace(self.files.anchor, content)
-            self.anchored_size = checkpoint.size
+            self._remember(checkpoint)
             return None if written else checkpoint
         finally:
             self.give()
@@ -329,12 +337,16 @@ class Tape(Reader):
         on_file = read_small(self.files.anchor, NOTE_BYTES_MAX)
         if on_file is not None:
             anchor = check_anchor(on_file, self.signers(), str(self.files.anchor))
-            if anchor.size != self.anchored_size:
+            if anchor != self._anchored:  # of the same size, it may still be another history's
                 self.compare_anchor()
         checkpoint = Checkpoint(signer.name, self.size, self.edge.root())
         rows = self.table("checkpoint", "note", tuple[str], "WHERE size = ?", (self.size,))
         if rows:
-            return checkpoint, rows[0][0]
+            [(note,)] = rows
+            if not note.startswith(f"{checkpoint.text}\n"):
+                why = f"the first {self.size} entries are not those that were signed"
+                raise TapeDamaged(why, place=f"checkpoint {self.size}", hint=RESTORE)
+            return checkpoint, note
         note = sign_note(checkpoint.text, signer)
         self._commit("INSERT INTO checkpoint VALUES (?, ?)", (self.size, note))
         return checkpoint, note

@@ -223,6 +223,44 @@ def test_a_handle_refuses_to_sign_what_its_anchor_contradicts(small, tmp_path):
     assert anchor_of(small).read_bytes() == signed
 
 
+def test_a_handle_refuses_to_sign_beside_an_anchor_of_the_same_size(small, tmp_path):
+    """Another continuation, as long as what this handle last signed: its root tells them apart.
+
+    The control is the last line: with its own anchor back, the same handle signs.
+    """
+    copy(small, tmp_path / "other.db")
+    with open_engine(tmp_path / "other.db") as engine:
+        engine.send("tests.gate/b", "visit", {"text": "that"})
+    engine = open_engine(small)
+    engine.send("tests.gate/b", "visit", {"text": "this"})
+    engine.anchor()
+    ours = anchor_of(small).read_bytes()
+    engine.send("tests.gate/b", "visit", {"text": "and this"})
+    shutil.copy(anchor_of(tmp_path / "other.db"), anchor_of(small))
+    theirs = anchor_of(small).read_bytes()
+    assert theirs.splitlines()[1] == ours.splitlines()[1]
+
+    with pytest.raises(TapeForked):
+        engine.anchor()
+    assert anchor_of(small).read_bytes() == theirs
+    assert engine.tape.query("SELECT max(size) FROM checkpoint") == [(engine.tape.size - 1,)]
+    anchor_of(small).write_bytes(ours)
+    assert engine.anchor().size == engine.tape.size
+    engine.abandon()
+
+
+def test_a_checkpoint_that_signs_another_tree_is_not_made_the_anchor(small):
+    """One of that size is on the tape already, and of other entries: it is not handed out."""
+    engine = open_engine(small)
+    engine.send("tests.gate/b", "visit", {"text": "one more"})
+    wrong = sign_note(f"{ORIGIN}\n{engine.tape.size}\n{'A' * 43}=\n", SignerKey(ORIGIN, SEED))
+    engine.tape.db.execute("INSERT INTO checkpoint VALUES (?, ?)", (engine.tape.size, wrong))
+
+    with pytest.raises(TapeDamaged, match="not those that were signed"):
+        engine.anchor()
+    engine.abandon()
+
+
 def test_damage_in_an_entry_is_not_called_a_fork(small):
     """The bytes do not fit their CRC: the disk's doing, with its position."""
     with vandal(small) as db:
