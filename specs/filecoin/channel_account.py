@@ -272,8 +272,9 @@ def best(
 ) -> tuple[Mapping[str, Any], ...]:
     """Return, by lane, the voucher of the greatest amount that can be redeemed at `height`.
 
-    At most PAGE of them, from lane `first` on. The first stored wins a tie. What the chain would refuse, as far as `seen` (balance, to_send,
-    settling_at, lanes) tells, is left out: it is not spendable now, and nothing is said of later.
+    At most PAGE of them, from lane `first` on. The first stored wins a tie. What the chain would
+    refuse, as far as `seen` (balance, to_send, settling_at, lanes) tells, is left out: it is not
+    spendable now, and nothing is said of later.
     """
     chosen = []
     for lane in sorted(lane for lane in vouchers if first <= lane <= MAX_LANE):
@@ -351,6 +352,18 @@ def agenda(
     return min((one for one in heights if one > height), default=0)
 
 
+def locked_until(
+    vouchers: Vouchers, marks: Marks, spent: Mapping[int, int], seen: Book, height: int
+) -> int:
+    """Return when the last time lock opens of what is not redeemed; 0: none is locked."""
+    locks = [
+        one["time_lock_min"]
+        for lane, of_lane in vouchers.items()
+        for _, one in _open(of_lane, lane, marks, spent, seen)
+    ]
+    return max((lock for lock in locks if lock > height), default=0)
+
+
 def said_or(said: int | None, other: int) -> int:
     """Return what was said, or the other figure where nothing was."""
     return other if said is None else said
@@ -406,6 +419,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
         is_channel,
         key_of_payer,
         lane_view,
+        locked_until,
         marked,
         marks_above,
         more_from,
