@@ -208,8 +208,8 @@ def create(
 ) -> int:
     """Create and sign a voucher, and print its text.
 
-    Signed with a key of the wallet (--key NAME), or with one that is read, used, and never stored
-    (--secret-key FILE).
+    It is signed with a key of the wallet (--key NAME), or with one from a file (--secret-key FILE),
+    which is read, used, and never stored.
     """
     from ..fsm.composite import BUILTIN
     from ..specs.filecoin.address import canonical

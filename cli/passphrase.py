@@ -39,8 +39,8 @@ PassphraseOption = Annotated[
     typer.Option(
         "--passphrase-file",
         help=(
-            "File with the passphrase on one line; - for stdin. "
-            f"[default: {PASSPHRASE_SETTING} in the environment, else the terminal is asked]"
+            "File with the passphrase on one line; - for stdin. Without it, the environment's "
+            f"{PASSPHRASE_SETTING} is used, or the terminal is asked."
         ),
         rich_help_panel=PANEL,
     ),
