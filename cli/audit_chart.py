@@ -58,7 +58,7 @@ class Size:
     ticks: int
 
 
-WIDE = Size("wide", 960, 300, 74, 132, 8)
+WIDE = Size("wide", 960, 300, 74, 164, 8)
 NARROW = Size("narrow", 344, 250, 50, 14, 3)
 TOP = 34
 EDGE = 8 * TENTH
@@ -337,7 +337,7 @@ class Drawing:
             at = number(x)
             yield f'<g class="upright" data-height="{height}">'
             yield f"<title>{text(title)}: {height}</title>"
-            yield f'<line x1="{at}" y1="{8 + 13 * row}" x2="{at}" y2="{bottom}"/>'
+            yield f'<line x1="{at}" y1="{14 + 13 * row}" x2="{at}" y2="{bottom}"/>'
             yield f'<text x="{number(begin)}" y="{10 + 13 * row}">{text(told)}</text></g>'
 
     def line(self, series: Series) -> Iterator[str]:

@@ -321,6 +321,7 @@ def _timeline_lines(report: Report) -> Iterator[str]:
     yield '<div class="heads" aria-hidden="true"><span>chain</span><span>height</span>'
     yield '<span>asserted by one side</span></div><ol class="timeline">'
     told: dict[tuple[str, int], None] = {}
+    last = ""
     for one in timeline(report, MARKS_SHOWN):
         if isinstance(one, Left):
             between = f", heights {one.first} to {one.last}" if one.first is not None else ""
@@ -330,8 +331,9 @@ def _timeline_lines(report: Report) -> Iterator[str]:
         anchor = f' id="entry-{text(place[0])}-{place[1]}"' if place not in told else ""
         told[place] = None
         height = "–" if one.height is None else str(one.height)
+        same, last = (" same" if height == last else ""), height
         yield (
-            f'<li class="{one.kind}"{anchor}><span class="height">{height}</span>'
+            f'<li class="{one.kind}"{anchor}><span class="height{same}">{height}</span>'
             f'<span class="what">{text(one.says)} '
             f'<span class="who">{text(one.cited.side)} {one.cited.pos}</span></span></li>'
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..fsm.audit import CLEAR, FOUND, UNDECIDABLE
 from .audit_words import (
+    HEIGHTS,
     bearing,
     changes,
     cited_words,
@@ -31,6 +32,7 @@ LINE_CHARS = 98
 EVIDENCE_SHOWN = 6
 QUANTITIES_FIRST, QUANTITIES_LAST = 4, 12
 ROWS_SHOWN = 12
+ROWS_FEW = 3
 CELL_CHARS = 44
 WORDS = {FOUND: "FOUND", UNDECIDABLE: "UNDECIDABLE", CLEAR: "clear"}
 PARTS = (
@@ -125,6 +127,8 @@ def _statement_lines(one: Statement, *, everything: bool) -> Iterator[str]:
 
 def _quantity_lines(report: Report, *, everything: bool) -> Iterator[str]:
     measures, rows = columns(report), changes(report)
+    if not everything:
+        measures = [one for one in measures if one.charted or one.unit in HEIGHTS]
     if not rows or not measures:
         return
     written = scales(report)
@@ -166,10 +170,30 @@ def _table_lines(report: Report, *, everything: bool) -> Iterator[str]:
         yield ""
         yield f"  {one.title}"
         rows = [[_cell(cell, whole=everything) for cell in row] for row in one.rows[:shown]]
-        for line in table_lines(one.columns, rows):
-            yield f"  {line}"
+        alike = [] if everything else _alike(one.rows)
+        yield from (f"  {line}" for line in table_lines(*_without(one.columns, rows, alike)))
+        if alike:
+            told = "; ".join(
+                f"{one.columns[place]}: {plain(one.rows[0][place])}" for place in alike
+            )
+            yield from _wrapped(f"of each: {told}", "  ", "    ")
         if len(one.rows) > shown:
             yield f"  … and {len(one.rows) - shown} more (--all)"
+
+
+def _alike(rows: Sequence[Sequence[str]]) -> list[int]:
+    """Return the columns in which all rows say the same; none where there are few rows."""
+    if len(rows) < ROWS_FEW:
+        return []
+    return [place for place, column in enumerate(zip(*rows, strict=True)) if len({*column}) == 1]
+
+
+def _without(
+    header: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int]
+) -> tuple[list[str], list[list[str]]]:
+    """Return a table without some columns."""
+    kept = [place for place in range(len(header)) if place not in left]
+    return [header[place] for place in kept], [[row[place] for place in kept] for row in rows]
 
 
 def _cell(cell: str, *, whole: bool) -> str:

@@ -90,6 +90,8 @@ def headline(report: Report) -> str:
         looked = f"no dispute found: {len(report.verdicts)} looked at"
         return ", ".join(filter(None, (looked, undecided)))
     told = f"{counted(len(found), 'dispute', 'disputes')} found"
+    if len(found) == 1 and (borne := bearing(found[0])):
+        told = f"{told}: {borne}"
     return ", ".join(filter(None, (told, undecided)))
 
 

@@ -26,7 +26,7 @@ def add(app: typer.Typer) -> None:
 
 def demo(
     story: Annotated[
-        str, typer.Argument(help="payment, or retrieval; a wrong name lists them.")
+        str, typer.Argument(help="payment, retrieval, or dispute; a wrong name lists them.")
     ] = "payment",
     fault: Annotated[
         str | None,
@@ -37,11 +37,12 @@ def demo(
     tape: TapeOption = DEMO_TAPE,
     scene: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> int:
-    """Play a payment channel's life, or a retrieval that fails, on new tapes.
+    """Play a payment channel's life, a retrieval that fails, or a dispute, on new tapes.
 
     `demo payment`: real vouchers, a refusal, a crash, a recovery. `demo retrieval`: a paid
     retrieval between two nodes, each with a tape of its own, with a fault of your choice; then it
-    is explained, replayed, and replayed with what was missing.
+    is explained, replayed, and replayed with what was missing. `demo dispute`: a settlement after
+    which 1000 are missing, on both sides' tapes; then it is audited.
 
     Leaves the tapes behind, and says what to try on them.
     """

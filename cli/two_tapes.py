@@ -26,7 +26,19 @@ from ..engine.engine import Engine
 from ..fsm.entry import Entry, decode
 from ..fsm.errors import EXIT_DONE
 from ..fsm.moments import show_time
-from ..fsm.story import Begin, Drive, Event, Happened, Look, Moment, Pass, Recover, Say
+from ..fsm.story import (
+    Begin,
+    Drive,
+    Event,
+    Happened,
+    Height,
+    Look,
+    Moment,
+    Pass,
+    Recover,
+    Say,
+    TapeOf,
+)
 from .command_instance import receipt_lines
 from .demo_tape import BY, DemoFailed, clear, show_typed, words_of
 from .output import say, table
@@ -154,6 +166,8 @@ class Stage:
             self._drive(scene)
         elif isinstance(scene, Pass):
             self._pass(scene)
+        elif isinstance(scene, Height):
+            self._observe(scene)
         elif isinstance(scene, Look):
             self.look(scene)
         elif isinstance(scene, Recover):
@@ -249,6 +263,16 @@ class Stage:
             engine.tick()
         self.tell()
 
+    def _observe(self, scene: Height) -> None:
+        nodes = self.nodes
+        before = next(iter(nodes.values())).world.height(scene.chain)
+        if before is not None:
+            self.clock.now += (scene.height - before) * scene.block_us
+        say(f"  … {scene.chain} is at height {scene.height}")
+        for engine in nodes.values():
+            engine.observe(scene.chain, scene.height, by=BY)
+        self.tell()
+
     def look(self, scene: Look) -> None:
         """Run a command that looks, as it stands, and print what it says."""
         words = self.words(scene)
@@ -264,9 +288,11 @@ class Stage:
             words += ["--now", show_time(self.clock.now)]
         return words
 
-    def _word(self, node: str, word: str | Moment | Sequence[str | Moment]) -> str:
+    def _word(self, node: str, word: str | Moment | TapeOf | Sequence[str | Moment]) -> str:
         if isinstance(word, str):
             return word
+        if isinstance(word, TapeOf):
+            return str(self.paths[word.node])
         if isinstance(word, Moment):
             return str(_position(self.nodes[node], word))
         return "".join(self._word(node, part) for part in word)

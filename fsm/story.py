@@ -41,10 +41,14 @@ class Event:
 
 @dataclass(frozen=True)
 class Height:
-    """Observe a chain's head."""
+    """Observe a chain's head, in a story of several tapes on each of them.
+
+    `block_us`: how long the story's clock takes for each height since the one before.
+    """
 
     chain: str
     height: int
+    block_us: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,16 +85,22 @@ class Pass:
     duration_us: int
 
 
+class TapeOf(NamedTuple):
+    """A node's tape, where a command needs the path of another one than its own."""
+
+    node: str
+
+
 @dataclass(frozen=True)
 class Look:
     """A command that only looks at a node's tape. A moment stands for its position.
 
-    A word of several parts is those, joined. `until`: what follows a line that begins so is left
-    out.
+    `TapeOf` stands for the path of a tape, and a word of several parts for those, joined. `until`:
+    what follows a line that begins so is left out.
     """
 
     node: str
-    words: Sequence[str | Moment | Sequence[str | Moment]]
+    words: Sequence[str | Moment | TapeOf | Sequence[str | Moment]]
     until: str | None = None
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...fsm.story import Begin, Event, Height, Recover, Say, Story
+from .demo_dispute import DISPUTE
 
 MACHINE = "filecoin.payment_channel"
 CHAIN = "filecoin"
@@ -119,4 +120,4 @@ PAYMENT = Story(
     ),
 )
 
-STORIES: Mapping[str, Any] = {"payment": PAYMENT}
+STORIES: Mapping[str, Any] = {"payment": PAYMENT, "dispute": DISPUTE}
