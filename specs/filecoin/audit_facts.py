@@ -1,0 +1,170 @@
+"""One book's facts: what the chain did as it was recorded there, and what that side asserts.
+
+Theory of operation. F1: the two are never mixed: `chain` is folded from the channel's entries
+alone, `happenings` are claims of the tape's owner. F2: a book's role is what its vouchers say
+(issued: the payer's; received: the payee's); a voucher event counts as its role's claim. F3: a
+claim has the head epoch of its moment; where the entry has none, the newest that the book had seen.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ...fsm.audit import Book, Cited
+from ...fsm.entry import Entry
+from ...fsm.types import Json
+from .audit_chain import Chain, fold_chain
+from .audit_papers import PAYEE, PAYER, Shelf, Voucher
+from .audit_recheck import whole
+
+CHANNEL = "filecoin.payment_channel"
+ACCOUNT = "filecoin.channel_account"
+VOUCHER = "filecoin.voucher"
+PLAN = "filecoin.provider_plan"
+
+ISSUED = "issued"
+SENT = "sent"
+RECEIVED = "received"
+ACCEPTED = "accepted"
+REFUSED = "refused"
+SUBMITTED = "submitted"
+APPLIED = "applied"
+FAILED = "failed"
+SUPERSEDED = "superseded"
+SECRET_SHARED = "secret_shared"  # noqa: S105 - an event
+SERVICE_DELIVERED = "service_delivered"
+_ROLES = {ISSUED: PAYER, RECEIVED: PAYEE}
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One claim of one side. `about`: the instance it is recorded of; `kind`: what is claimed.
+
+    `voucher` is None for what an account or a plan claims (funds_pushed, settle_pushed, ...).
+    `height`: the head epoch then; None: the book had seen none. `role`: payer, payee or "".
+    """
+
+    side: str
+    role: str
+    pos: int
+    at: int
+    height: int | None
+    kind: str
+    about: str
+    voucher: Voucher | None
+    params: Mapping[str, Json]
+
+    @property
+    def says(self) -> str:
+        """The claim in words."""
+        whose = f"the {self.role}'s book" if self.role else "the book"
+        what = self.kind.replace("_", " ")
+        of = f"{self.voucher.title} " if self.voucher is not None else ""
+        told = ", ".join(
+            f"{name} {self.params[name]}"
+            for name in ("reason", "shortfall", "delta", "message", "exit", "by", "amount")
+            if self.params.get(name) not in (None, "")
+        )
+        return f"{whose}: {of}{what}" + (f" ({told})" if told else "")
+
+    @property
+    def cited(self) -> Cited:
+        """The claim as evidence."""
+        return Cited(self.side, self.pos, self.says, self.height)
+
+
+@dataclass(slots=True)
+class BookFacts:
+    """What one tape says. `role`: whose book it is by its vouchers, "" where it has none.
+
+    `misnamed`: vouchers whose instance has another id than what was signed.
+    """
+
+    book: Book
+    role: str
+    chain: Chain
+    happenings: list[Happening] = field(default_factory=list)
+    misnamed: list[Happening] = field(default_factory=list)
+
+    @property
+    def side(self) -> str:
+        """Ours or theirs."""
+        return self.book.side
+
+    @property
+    def head(self) -> int | None:
+        """The greatest height that any of its entries was decided at."""
+        heights = [whole(entry.height) for entry in self.book.entries]
+        return max((one for one in heights if one is not None), default=None)
+
+
+def read_book(book: Book, key: str, shelf: Shelf) -> BookFacts:
+    """Return the facts of a book about the channel `key`; every voucher goes onto the shelf."""
+    chain = fold_chain(book, f"{CHANNEL}/{key}", shelf)
+    facts = BookFacts(book, "", chain)
+    prefix = f"{VOUCHER}/{key}/"
+    held: dict[int, Voucher] = {}
+    seen: int | None = None
+    roles: Counter[str] = Counter()
+    drafts: list[Happening] = []
+    for entry in book.entries:
+        height = whole(entry.height)
+        seen = height if height is not None else seen
+        name = entry.create or book.names.get(entry.instance or 0, "")
+        if name.startswith(prefix):
+            draft = _of_voucher(facts, entry, name, prefix, held, seen, shelf)
+        else:
+            draft = _of_account(facts, entry, name, seen)
+        if draft is not None:
+            roles[_ROLES.get(draft.kind, "")] += 1
+            drafts.append(draft)
+    facts.role = PAYER if roles[PAYER] > roles[PAYEE] else PAYEE if roles[PAYEE] else ""
+    facts.happenings = [_with_role(one, facts.role) for one in drafts]
+    facts.misnamed = [_with_role(one, facts.role) for one in facts.misnamed]
+    return facts
+
+
+def _with_role(one: Happening, role: str) -> Happening:
+    return Happening(
+        one.side, role, one.pos, one.at, one.height, one.kind, one.about, one.voucher, one.params
+    )
+
+
+def _of_voucher(
+    facts: BookFacts,
+    entry: Entry,
+    name: str,
+    prefix: str,
+    held: dict[int, Voucher],
+    seen: int | None,
+    shelf: Shelf,
+) -> Happening | None:
+    """Return what an entry of a voucher's instance claims, None where it claims nothing."""
+    params: Mapping[str, Json] = entry.params if isinstance(entry.params, dict) else {}
+    if entry.create is not None:
+        voucher = shelf.read(params.get("sv"))
+        held[entry.pos] = voucher
+        role = params.get("role")
+        kind = role if role in (ISSUED, RECEIVED) and entry.outcome is None else REFUSED
+    else:
+        kind = entry.event or ""
+        found = held.get(entry.instance or 0)
+        if found is None or entry.outcome is not None:
+            return None
+        voucher = found
+    one = Happening(facts.side, "", entry.pos, entry.at, seen, str(kind), name, voucher, params)
+    if entry.create is not None and voucher.id and name != prefix + voucher.id:
+        facts.misnamed.append(one)
+    return one
+
+
+def _of_account(facts: BookFacts, entry: Entry, name: str, seen: int | None) -> Happening | None:
+    """Return what an entry of an account or a plan claims; timers and refusals claim nothing."""
+    machine = name.partition("/")[0]
+    if machine not in (ACCOUNT, PLAN) or entry.outcome is not None or entry.timer is not None:
+        return None
+    params: Mapping[str, Json] = entry.params if isinstance(entry.params, dict) else {}
+    kind = entry.event or "created"
+    return Happening(facts.side, "", entry.pos, entry.at, seen, kind, name, None, params)

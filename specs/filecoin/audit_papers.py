@@ -1,0 +1,216 @@
+"""Vouchers as evidence: decoded once, named by what was signed, and whose signature they carry.
+
+Theory of operation. A voucher reaches the audit as a text that somebody recorded; nothing about it
+is believed. P1: its id is the BLAKE2b-256 of the signed bytes, so copies whose signatures differ
+are one voucher. P2: a text is decoded once and its signature recovered once, however many entries
+and tapes repeat it. P3: what cannot be read or verified here is kept, with the reason; nothing
+raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from ...fsm.audit import Signed
+from ...fsm.errors import StatetapeError
+from .address import PROTOCOL_SECP256K1, protocol
+from .signature import signer_of, verify
+from .voucher import (
+    SIGNATURE_DELEGATED,
+    SIGNATURE_SECP256K1,
+    Signature,
+    SignedVoucher,
+    parse,
+)
+
+PAYER = "payer"
+PAYEE = "payee"
+OTHER = "other"
+NOBODY = "nobody"
+UNKNOWN = "unknown"
+
+
+@dataclass(slots=True)
+class Copy:
+    """One text of a voucher: its signature, the key it leads to, and whose key that is.
+
+    `signer`: the recovered key address, "" where the signature does not tell. `by`: payer, payee,
+    other (a key that is neither's), nobody (it is unsigned), or unknown; `note` says why.
+    """
+
+    text: str
+    signature: Signature | None
+    signer: str = ""
+    by: str = UNKNOWN
+    note: str = ""
+
+
+@dataclass(slots=True)
+class Voucher:
+    """A voucher by its id, with every copy that was seen. `terms` is None: it does not decode.
+
+    `id`: 64 hexadecimal digits; "" of a text that does not decode (`problem` says why).
+    `for_channel`: its channel address is the audited channel's, in any form.
+    """
+
+    id: str
+    terms: SignedVoucher | None
+    signing: bytes = b""
+    problem: str = ""
+    for_channel: bool = False
+    copies: list[Copy] = field(default_factory=list)
+
+    @property
+    def by(self) -> str:
+        """Return whose voucher it is by its best copy: payer, payee, unknown, other or nobody."""
+        found = {copy.by for copy in self.copies}
+        ranking = (PAYER, PAYEE, UNKNOWN, OTHER, NOBODY)
+        return next((one for one in ranking if one in found), UNKNOWN)
+
+    @property
+    def short(self) -> str:
+        """The first eight digits of the id, for people."""
+        return self.id[:8] or "unreadable"
+
+    @property
+    def title(self) -> str:
+        """The voucher in words."""
+        if self.terms is None:
+            return f"voucher that does not decode ({self.problem})"
+        terms = self.terms
+        return f"voucher {self.short} (lane {terms.lane}, nonce {terms.nonce}, {terms.amount})"
+
+    @property
+    def signed(self) -> tuple[Signed, ...]:
+        """The signatures as evidence, one for each copy that has one."""
+        return tuple(
+            Signed(
+                over=self.id,
+                signer=copy.signer or copy.by,
+                valid=copy.by in (PAYER, PAYEE),
+                says=f"{self.title}: {copy.note or f'signed by the {copy.by}'}",
+            )
+            for copy in self.copies
+            if copy.signature is not None
+        )
+
+    def redeemable_by_signature(self, by: str) -> bool | None:
+        """Whether the chain takes its signature as `by`'s; None where that cannot be told here."""
+        answers = {
+            None if copy.by == UNKNOWN else copy.by == by
+            for copy in self.copies
+            if copy.signature is not None and copy.signature.type != SIGNATURE_DELEGATED
+        }
+        return True if True in answers else None if None in answers else False
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The key addresses of both parties, as the chain or an applied message shows them."""
+
+    payer: tuple[str, ...] = ()
+    payee: tuple[str, ...] = ()
+
+
+class Shelf:
+    """Every voucher of an audit, by id, and the texts that are none (P1 to P3)."""
+
+    def __init__(self) -> None:
+        """Begin empty; `read` fills it, `judge` says whose the signatures are."""
+        self.vouchers: dict[str, Voucher] = {}
+        self.unreadable: list[Voucher] = []
+        self._texts: dict[str, tuple[Voucher, Copy | None]] = {}
+
+    def read(self, text: object) -> Voucher:
+        """Return the voucher of a recorded text, whatever that is."""
+        shown = text if isinstance(text, str) else repr(text)[:80]
+        known = self._texts.get(shown)
+        if known is not None:
+            return known[0]
+        copy = None
+        try:
+            terms = parse(text)  # type: ignore[arg-type]  # it refuses what is no text
+        except StatetapeError as error:
+            voucher = Voucher("", None, problem=str(error)[:200])
+            self.unreadable.append(voucher)
+        else:
+            signing = terms.signing_bytes()
+            name = blake2b(signing, digest_size=32).hexdigest()
+            voucher = self.vouchers.setdefault(name, Voucher(name, terms, signing))
+            copy = Copy(shown, terms.signature)
+            voucher.copies.append(copy)
+        self._texts[shown] = (voucher, copy)
+        return voucher
+
+    def copy(self, text: object) -> Copy | None:
+        """Return the copy that a text is, None where it does not decode."""
+        self.read(text)
+        return self._texts[text if isinstance(text, str) else repr(text)[:80]][1]
+
+    def recover(self, text: object) -> str:
+        """Return the key address that a text's signature recovers to, "" where it does not tell."""
+        voucher, copy = self.read(text), self.copy(text)
+        if copy is not None and copy.signature is not None and not copy.signer:
+            copy.signer = _recovered(voucher.signing, copy.signature)
+        return "" if copy is None else copy.signer
+
+    def judge(self, keys: Keys, channel: Collection[str]) -> None:
+        """Say of every copy whose signature it is, and of every voucher whether it is ours.
+
+        `channel`: the addresses that the chain resolves to the audited channel.
+        """
+        names = frozenset(channel)
+        for voucher in self.vouchers.values():
+            if voucher.terms is not None:
+                voucher.for_channel = voucher.terms.channel_addr in names
+            for copy in voucher.copies:
+                _judge(voucher.signing, copy, keys)
+
+
+def _recovered(signing: bytes, signature: Signature) -> str:
+    try:
+        return signer_of(signing, signature)
+    except StatetapeError:
+        return ""
+
+
+def _judge(signing: bytes, copy: Copy, keys: Keys) -> None:
+    """Fill in whose signature a copy carries, and why that cannot be told."""
+    if copy.signature is None:
+        copy.by, copy.note = NOBODY, "not signed"
+        return
+    if not copy.signer and copy.signature.type in (SIGNATURE_SECP256K1, SIGNATURE_DELEGATED):
+        copy.signer = _recovered(signing, copy.signature)
+    unsure = ""
+    for by, addresses in ((PAYER, keys.payer), (PAYEE, keys.payee)):
+        for address in addresses:
+            answer, why = made_by(signing, copy, address)
+            if answer:
+                copy.by, copy.note = by, why
+                return
+            unsure = unsure or (why if answer is None else "")
+    if unsure or not keys.payer:
+        copy.by = UNKNOWN
+        copy.note = unsure or "no key address of the payer is known"
+        return
+    copy.by = OTHER
+    copy.note = f"not the payer's signature: it recovers to {copy.signer or 'no key'}"
+
+
+def made_by(signing: bytes, copy: Copy, address: str) -> tuple[bool | None, str]:
+    """Whether the holder of a key address made a signature (None: cannot be told), and a note."""
+    if copy.signature is None:
+        return False, "not signed"
+    kind = copy.signature.type
+    try:
+        if kind == SIGNATURE_SECP256K1 and protocol(address) == PROTOCOL_SECP256K1:
+            return copy.signer == address, ""
+        if verify(signing, copy.signature, address):
+            return True, "type 3: good off chain, undecodable on chain" * (
+                kind == SIGNATURE_DELEGATED
+            )
+    except StatetapeError as error:
+        return None, f"cannot be verified here: {error.message}"
+    return False, ""
