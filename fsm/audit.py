@@ -11,7 +11,7 @@ of the instance's chain.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
 
@@ -20,9 +20,9 @@ from .entry import Entry
 OURS = "ours"
 THEIRS = "theirs"
 
-FOUND = "found"
-CLEAR = "clear"
-UNDECIDABLE = "undecidable"
+FOUND: Final = "found"
+CLEAR: Final = "clear"
+UNDECIDABLE: Final = "undecidable"
 Outcome = Literal["found", "clear", "undecidable"]
 
 
