@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 
 from ...fsm.audit import Book, Report, Statement, TapeSeen, Verdict
 from ...fsm.errors import CallerError
-from . import audit_deadlines, audit_funds
+from . import audit_conduct, audit_deadlines, audit_funds, audit_vouchers
 from .audit_case import Case, Dispute, open_case
 from .audit_facts import ACCOUNT, CHANNEL, PLAN, VOUCHER
 from .audit_quantities import MEASURES
 from .audit_statements import chain_part, contradicted_part, obtainable_part, undecidable_part
 from .audit_tables import tables, timeline
 
-MODULES = (audit_deadlines, audit_funds)
+MODULES = (audit_conduct, audit_deadlines, audit_funds, audit_vouchers)
 
 
 class NothingToAudit(CallerError):
