@@ -101,10 +101,16 @@ class Side:
     # vouchers
 
     def receive(self, one: SignedVoucher, min_delta: int = 0, **params: Any) -> str:
-        """Take a voucher of the payer; returns its record's state, or why it was refused."""
+        """Take a voucher of the payer; returns its record's state, or why it was refused.
+
+        What came before is offered again.
+        """
         name = record(one)
         given = {"sv": one.text(), "role": "received", "min_delta": str(min_delta), **params}
-        self.new(name, **given)
+        if self.engine.world.instance(f"filecoin.{name}") is None:
+            self.new(name, **given)
+        else:
+            self.ok(name, "offered_again", copy=one.text(), min_delta=str(min_delta), **params)
         return self.data(name)["refusal"] or self.state(name)
 
     def issue(self, one: SignedVoucher) -> str:
