@@ -136,13 +136,15 @@ def _insertion(text: str, machine: Machine | None) -> Insertion:
 
 def _replayed(inspector: Inspector, instance: str | None) -> Report:
     """Replay the whole tape or one instance, unchanged."""
-    from ..engine.replay import Replayer
+    from ..engine.collection import stones_of
+    from ..engine.replay import Collected, Replayer
 
     if instance is not None:
         return Replayer(alone=True).run(inspector.replay_bodies(inspector.find(instance)))
     size = inspector.reader.stored_size()
     with progress("replaying", size) as report:
-        return Replayer().run(inspector.reader.read(), report)
+        collected = Collected(stones_of(inspector.reader))
+        return Replayer(collected=collected).run(inspector.reader.read(), report)
 
 
 def _told(found: Report, *, as_json: bool) -> int:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 REFUSALS = {
     "already_exists": "there is an instance of that name",
     "bad_arguments": "a parameter is missing, unknown, or not of its type",
+    "collected_instance": "its entries were collected, and its name is never used again",
     "deferral_expired": "it was parked for too long",
     "deferral_full": "too many commands are parked",
     "evaluation_failed": "an expression could not be evaluated",
@@ -74,7 +75,12 @@ def entry_lines(
 def what(entry: Entry) -> str:
     """Return what an entry was about."""
     if entry.tape is not None:
-        return " ".join(filter(None, (entry.tape, entry.chain, entry.machine)))
+        about = (entry.tape, entry.chain, entry.machine, entry.name)
+        many = len({stone.name for stone in entry.collected or ()})
+        more = (
+            f"{many} instances" if many else ", ".join(f"{a} to {b}" for a, b in entry.shrunk or ())
+        )
+        return " ".join(filter(None, (*about, more)))
     if entry.offer is not None and entry.timer is not None:
         return f"{entry.event} (parked at {entry.offer}, given up)"
     if entry.offer is not None:

@@ -30,6 +30,18 @@ class InstanceUnknown(CallerError):
     code = "instance-unknown"
 
 
+class InstanceCollected(CallerError):
+    """The entries of this instance were collected; its hashes and a tombstone are left."""
+
+    code = "instance-collected"
+
+
+class NotOnHold(CallerError):
+    """The instance is not on hold, so nothing can be released."""
+
+    code = "not-on-hold"
+
+
 class MachineUnknown(CallerError):
     """There is no machine of that name."""
 
@@ -43,6 +55,7 @@ class NameInvalid(CallerError):
 
 
 KEY_CHARS_MAX = 200
+WHY_CHARS_MAX = 2000
 CHAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
 
 
@@ -100,7 +113,17 @@ class Observe(msgspec.Struct, frozen=True, gc=False):
     at: int | None = None
 
 
-Command = Send | Create | Observe
+class Hold(msgspec.Struct, frozen=True, gc=False):
+    """The wish that an instance's entries be kept (`release`: no longer), whatever its state."""
+
+    instance: str
+    why: str
+    release: bool = False
+    by: str | None = None
+    at: int | None = None
+
+
+Command = Send | Create | Observe | Hold
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):
@@ -165,6 +188,18 @@ def check_head(command: Observe) -> None:
     BUILTIN["epoch"].coerce(command.height, "height")
     if command.height < 0:
         raise ValueInvalid("a height is not negative", place="height")
+    if command.by is not None:
+        TEXT.coerce(command.by, "by")
+    if command.at is not None:
+        BUILTIN["time"].coerce(command.at, "at")
+
+
+def check_hold(command: Hold) -> None:
+    """Raise ValueInvalid or NameInvalid where a hold does not say of what, and why."""
+    check_name(command.instance)
+    TEXT.coerce(command.why, "why")
+    if not command.why.strip() or len(command.why) > WHY_CHARS_MAX:
+        raise ValueInvalid(f"say why, in at most {WHY_CHARS_MAX} characters", place="why")
     if command.by is not None:
         TEXT.coerce(command.by, "by")
     if command.at is not None:

@@ -17,7 +17,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -368,6 +369,12 @@ class Engine:
 
     def flush(self) -> None:
         """Bring the projections up to the last entry."""
+        with self.turn():
+            pass
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """A turn for upkeep: nobody else writes, and the projections are up to the last entry."""
         with self.committer.leader:
             self._usable()
             self.tape.take()
@@ -376,6 +383,7 @@ class Engine:
                 if self.world.window:
                     self.tape.write((), self._project)
                     self.world.flushed()
+                yield
             finally:
                 self.tape.give()
 

@@ -34,7 +34,7 @@ from ..fsm.decide import (
     create,
     decide,
 )
-from ..fsm.entry import HEAD, REORG, Entry, EntryTooLarge, decode
+from ..fsm.entry import HEAD, HOLD, RELEASE, REORG, Entry, EntryTooLarge, decode
 from ..fsm.errors import CallerError, SpecError
 from ..fsm.machine import QUIET, Event
 from ..fsm.types import Json, json_int
@@ -43,18 +43,23 @@ from .commands import (
     DUPLICATE,
     Command,
     Create,
+    Hold,
     IdempotencyConflict,
+    InstanceCollected,
+    InstanceUnknown,
+    NotOnHold,
     Observe,
     Receipt,
     Send,
     check_head,
+    check_hold,
     check_name,
     check_options,
     check_state,
 )
 from .deadlines import WALL, Item
 from .recording import LINKS_DEEP_MAX, Link, Recorder, stored
-from .world import Instance, World
+from .world import Held, Instance, World
 
 UNLOADABLE = "machine_unloadable"
 
@@ -80,8 +85,10 @@ class Ledger(Recorder):
             receipt = self._send(command, now)
         elif isinstance(command, Create):
             receipt = self._create(command, now)
-        else:
+        elif isinstance(command, Observe):
             receipt = self._observe(command, now)
+        else:
+            receipt = self._hold(command, now)
         if (now >= deadlines.soonest or deadlines.heights) and self._pending(now):
             self.fire_due(now)
         return receipt
@@ -180,7 +187,11 @@ class Ledger(Recorder):
         at = now if command.at is None else command.at
         chain = machine.chain if existing is None else existing.machine.chain
         height = command.height if command.height is not None else self.world.height(chain)
-        if existing is None:
+        gone = existing is None and self.world.gone_position(name) is not None
+        if gone:
+            params = stored(creating, command.params)
+            decision = Decision(REJECTED, params, reason=self._absence(name))
+        elif existing is None:
             key = name.partition("/")[2]
             moment = Moment(at, height, key, command.state or machine.initial, machine.chain)
             decision = create(machine, command.params, moment, command.state)
@@ -239,7 +250,7 @@ class Ledger(Recorder):
             if known is not None:
                 return known
         at = now if command.at is None else command.at
-        reason = {"kind": "unknown_instance"}
+        reason = self._absence(command.instance)
         entry = Entry(
             at=at,
             by=command.by,
@@ -254,6 +265,44 @@ class Ledger(Recorder):
         )
         pos = self._stage(entry, 0)
         return Receipt(REJECTED, pos, command.instance, None, None, reason)
+
+    def _absence(self, name: str) -> dict[str, Json]:
+        """Return the reason to refuse something for an instance that is not there."""
+        if self.world.gone_position(name) is not None:
+            return {"kind": "collected_instance"}
+        return {"kind": "unknown_instance"}
+
+    def _hold(self, command: Hold, now: int) -> Receipt:
+        """Record that an instance's entries are to be kept, or need be no longer.
+
+        The same hold again is no new one: so whoever was not told may ask again.
+        """
+        check_hold(command)
+        name, world = command.instance, self.world
+        if not world.exists(name):
+            gone = world.gone_position(name)
+            if gone is not None:
+                why = f"{name} was collected (position {gone}): it is too late to keep its entries"
+                raise InstanceCollected(why)
+            raise InstanceUnknown(f"no instance {name!r} on this tape")
+        held = world.holds.get(name)
+        if held is None and command.release:
+            raise NotOnHold(f"{name} is not on hold")
+        again = held is not None and (held.why, held.by) == (command.why, command.by)
+        if held is not None and again and not command.release:
+            return Receipt(DUPLICATE, held.pos, name, first=ACCEPTED)
+        at = now if command.at is None else command.at
+        entry = Entry(
+            at=at,
+            by=command.by,
+            name=name,
+            recorded=None if at == now else now,
+            tape=RELEASE if command.release else HOLD,
+            text=command.why,
+        )
+        pos = self._stage(entry, 0)
+        world.hold(name, None if command.release else Held(pos, command.why, command.by))
+        return Receipt(ACCEPTED, pos, name)
 
     def _known(
         self, command: Send | Create, scope: tuple[int, str], events: Mapping[str, Event]
@@ -330,10 +379,10 @@ class Ledger(Recorder):
         try:
             instance = self.world.instance(link.instance)
         except SpecError:  # its machine is from a version that this one cannot load: it rests
-            self.refuse_link(link, now, UNLOADABLE)
+            self.refuse_link(link, now, {"kind": UNLOADABLE})
             return
         if instance is None:
-            self.refuse_link(link, now, "unknown_instance")
+            self.refuse_link(link, now, self._absence(link.instance))
             return
         event, params = link.raised.event, link.raised.params
         entry = Entry(at=link.at, event=event, raised=link.pos)
@@ -351,7 +400,7 @@ class Ledger(Recorder):
         finally:
             self._link = None
 
-    def refuse_link(self, link: Link, now: int, kind: str) -> None:
+    def refuse_link(self, link: Link, now: int, reason: dict[str, Json]) -> None:
         """Record a raised event that reaches no instance, with its parameters where they fit."""
         entry = Entry(
             at=link.at,
@@ -360,7 +409,7 @@ class Ledger(Recorder):
             outcome=REJECTED,
             params=link.raised.params or None,
             raised=link.pos,
-            reason={"kind": kind},
+            reason=reason,
             recorded=None if link.at == now else now,
         )
         try:

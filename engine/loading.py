@@ -8,7 +8,7 @@ from dataclasses import replace
 import msgspec
 
 from ..fsm.compiler import load
-from ..fsm.entry import HEAD, Entry, decode
+from ..fsm.entry import HEAD, HOLD, Entry, decode
 from ..fsm.fold import Folded
 from ..fsm.machine import Machine
 from ..storage import projection
@@ -17,7 +17,7 @@ from ..storage.reader import Reader
 from ..storage.tape import Tape
 from . import catalogue
 from .recording import machine_entry
-from .world import World, check_format, key_scope, spec_row, text
+from .world import Held, World, check_format, key_scope, spec_row, text
 
 REFUSED = ""
 """Beside the timers of a projected instance, under no timer's name: its last refusal."""
@@ -79,6 +79,10 @@ class Projected:
             _agree((instance, key), key_scope(entry), "idempotency", str(instance))
         return pos
 
+    def gone_position(self, name: str) -> int | None:
+        """Return the position of the entry that says that an instance was collected."""
+        return projection.gone_position(self.reader, name)
+
     def body(self, pos: int) -> bytes:
         """Return the bytes of an entry."""
         return next(self.reader.bodies([pos]))
@@ -139,6 +143,11 @@ def open_world(reader: Reader, *, timers: bool = True) -> World:
         _agree(spec, spec_row(entry), "spec", str(spec.pos))
         world.specs[spec.digest] = spec.pos
         world.chains[spec.pos] = spec.chain
+    for name, pos in projection.holds(reader).items():
+        entry = _entry(reader, pos, "hold")
+        _agree((HOLD, name), (entry.tape, entry.name), "hold", name)
+        world.holds[name] = Held(pos, entry.text or "", entry.by)
+    world.any_gone = projection.any_gone(reader)
     if timers:
         for row in projection.instances(reader, with_timers=True):
             world.arm_folded(folded_of(row))
@@ -160,6 +169,10 @@ def _agree(projected: object, recorded: object, table: str, row: str) -> None:
         raise projection.damaged(why, f"table {table}, row {row}")
 
 
+def _position(held: Held | None) -> int | None:
+    return held.pos if held else None
+
+
 def store(tape: Tape, world: World) -> None:
     """Store what changed since the last flush, inside the tape's running transaction.
 
@@ -178,5 +191,7 @@ def store(tape: Tape, world: World) -> None:
             keys=[(scope, key, pos) for (scope, key), pos in world.keys.items()],
             heads=world.heads,
             specs=world.spec_rows,
+            gone=world.gone,
+            holds={name: _position(world.holds.get(name)) for name in sorted(world.held)},
         ),
     )

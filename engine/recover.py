@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from ..fsm.entry import Entry, decode
@@ -19,6 +20,7 @@ from ..storage.errors import RESTORE, TapeDamaged
 from ..storage.files import Files
 from ..storage.tape import Tape
 from ..storage.verify import verify_entries
+from . import collection
 from .engine import Engine, wall_clock
 from .loading import folded_of
 
@@ -69,7 +71,7 @@ def recover(
         path, anchor=anchor, key=key, create=False, clock=clock, new_anchor=new_anchor
     ) as engine:
         tape = engine.tape
-        for finding in verify_entries(tape, progress):
+        for finding in chain(verify_entries(tape, progress), collection.findings(tape)):
             raise TapeDamaged(finding.message, place=finding.place, hint=RESTORE)
         found.entries = tape.size
         found.anchored = tape.anchored_size or None

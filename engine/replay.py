@@ -3,6 +3,12 @@
 Nothing recorded is trusted but the inputs: who asked what, when, and at which height. The same
 ledger that the engine uses decides each of them with the machine whose text the tape holds, and
 must stage the recorded bytes. Timers and parked commands must follow by themselves, in order.
+
+Of a tape that was collected from (`Collected`), everything that is left must follow all the same,
+byte for byte. The positions that went are passed over. What a collected instance raised to another
+is taken as it is told, since nothing is left that could raise it; what was raised to a collected
+one leads to nothing, unless its refusal is there. Only how many links such an event had behind it
+is not known any more, and taken as told.
 """
 
 from __future__ import annotations
@@ -14,15 +20,29 @@ from dataclasses import dataclass, field
 import msgspec
 
 from ..fsm.decide import Raised
-from ..fsm.entry import FORMAT, HEAD, OPENED, REORG, SPEC, Entry, decode, encode
+from ..fsm.entry import (
+    COLLECTED,
+    FORMAT,
+    HEAD,
+    HOLD,
+    OPENED,
+    RELEASE,
+    REORG,
+    SHRUNK,
+    SPEC,
+    Entry,
+    decode,
+    encode,
+)
 from ..fsm.errors import StatetapeError
 from ..fsm.machine import Machine
+from ..fsm.tombstone import Tombstone, positions_of
 from ..fsm.types import exact_int
-from .commands import Create, Observe, Send, asked
+from .commands import Create, Hold, Observe, Send, asked
 from .ledger import UNLOADABLE, Ledger
 from .loading import machine_of, spec_entry
 from .recording import LINKS_DEEP_MAX, Chain, Link
-from .world import Nothing, World, check_format, key_scope
+from .world import Nothing, World, check_format, held_by, key_scope
 
 PROGRESS_EVERY = 1000
 
@@ -50,13 +70,60 @@ class _Impossible(Exception):
     """An entry that no input can have led to."""
 
 
+class Collected:
+    """What was collected from a tape: the instances' names, the positions of their entries."""
+
+    def __init__(self, stones: Iterable[Tombstone] = ()) -> None:
+        self.names: set[str] = set()
+        self.went = bytearray()
+        """By position: whether its entry went."""
+        for stone in stones:
+            self.names.add(stone.name)
+            positions = positions_of(stone)
+            if len(self.went) <= positions[-1]:
+                self.went += bytes(positions[-1] + 1 - len(self.went))
+            for pos in positions:
+                self.went[pos] = True
+
+    def has(self, pos: int) -> bool:
+        """Whether the entry of a position was collected."""
+        return pos < len(self.went) and bool(self.went[pos])
+
+
+class _Holed(World):
+    """A world that takes only the positions that were not collected."""
+
+    def __init__(self, machines: Callable[[Entry], Machine], collected: Collected) -> None:
+        super().__init__(Nothing(), machines)
+        self.collected = collected
+
+    def grow(self, instance: int) -> int:
+        """Take the next position; those after it that were collected are passed over at once."""
+        pos = super().grow(instance)
+        while self.collected.has(self.size + 1):
+            self.size += 1
+        return pos
+
+
+class _Torn(Chain):
+    """A chain of links of which some went: how many there were is not known."""
+
+
 class Replayer:
-    """Replays a whole tape, or (`alone`) the entries of one instance with its machine's entry."""
+    """Replays a whole tape, or (`alone`) the entries of one instance with its machine's entry.
+
+    `collected`: of a whole tape, what was collected from it.
+    """
 
     def __init__(
-        self, machines: Callable[[Entry], Machine] = machine_of, *, alone: bool = False
+        self,
+        machines: Callable[[Entry], Machine] = machine_of,
+        *,
+        alone: bool = False,
+        collected: Collected | None = None,
     ) -> None:
-        self.world = World(Nothing(), machines)
+        self.collected = collected or Collected()
+        self.world = _Holed(machines, self.collected)
         self.ledger = Ledger(self.world)
         self.ledger.fires = not alone
         self.alone = alone
@@ -79,6 +146,7 @@ class Replayer:
                 return report
             if report.entries % PROGRESS_EVERY == 0:
                 progress(report.entries)
+        self._drop_lost(None)
         if self.ledger.waiting and not self._expected:
             link = self.ledger.waiting.popleft()
             self.ledger.deliver_one(link, link.at)
@@ -158,21 +226,40 @@ class Replayer:
         waiting = self.ledger.waiting
         if self.alone and height is not None:
             self.world.heads[self._owner(entry).machine.chain] = (height, entry.pos)
-        if not waiting and not self.alone:
-            raise _Impossible("nothing raised this event")
-        if waiting and (not self.alone or waiting[0].pos == entry.raised):
+        told = self.collected.has(entry.raised or 0)
+        if not self.alone and not told:
+            self._drop_lost(entry)
+            if not waiting:
+                raise _Impossible("nothing raised this event")
+        if not told and waiting and (not self.alone or waiting[0].pos == entry.raised):
             link = waiting.popleft()
         else:
             raised = Raised(entry.event or "", None, entry.params or {})
-            name = self._owner(entry).name
-            link = Link(entry.raised or 0, entry.at, name, raised, 1, Chain())
-        if self.alone:  # how many links of other instances lie before it is not known here
+            name = entry.name or self._owner(entry).name
+            link = Link(entry.raised or 0, entry.at, name, raised, 1, _Torn())
+        if self.alone or isinstance(link.chain, _Torn):
+            # How many links of other instances lie before it is not known here.
             depth = LINKS_DEEP_MAX + 1 if too_deep(entry) else 1
-            link = link._replace(depth=depth, chain=Chain())
+            link = link._replace(depth=depth, chain=Chain() if self.alone else _Torn())
         if (entry.reason or {}).get("kind") == UNLOADABLE:  # by the version that recorded it
-            self.ledger.refuse_link(link, now, UNLOADABLE)
+            self.ledger.refuse_link(link, now, {"kind": UNLOADABLE})
         else:
             self.ledger.deliver_one(link, now)
+
+    def _drop_lost(self, entry: Entry | None) -> None:
+        """Drop what waits for collected instances before `entry`'s event: what it led to is gone.
+
+        A refusal, from before such an instance began or after it was collected, is there.
+        """
+        waiting = self.ledger.waiting
+        while waiting and waiting[0].instance in self.collected.names:
+            first = waiting[0]
+            if entry is not None and (entry.name, entry.raised) == (first.instance, first.pos):
+                return
+            waiting.popleft()
+            for index, link in enumerate(waiting):
+                if link.chain is first.chain:
+                    waiting[index] = link._replace(chain=_Torn())
 
     def _fresh(self, entry: Entry) -> None:
         """A key takes effect once: a command that repeats it is answered, not recorded."""
@@ -210,8 +297,37 @@ class Replayer:
             told = Entry(at=now, format=FORMAT, origin=entry.origin, pos=1, tape=OPENED)
             self.ledger.staged.append(encode(told))
             self.world.grow(0)
+        elif entry.tape in (HOLD, RELEASE) and entry.name not in self.collected.names:
+            hold = Hold(entry.name or "", entry.text or "", entry.tape == RELEASE, entry.by, at)
+            self.ledger.run(hold, now)
+        elif entry.tape in (HOLD, RELEASE, COLLECTED, SHRUNK):
+            self._tell(entry)
         else:
             raise _Impossible(f"a tape has no {entry.tape!r} entry here")
+
+    def _tell(self, entry: Entry) -> None:
+        """Take as told what only the collected entries could prove: the hashes vouch for it."""
+        world = self.world
+        for stone in entry.collected or ():
+            if not all(map(self.collected.has, positions_of(stone))):
+                raise _Impossible(f"{stone.name} is said to be collected, and was not")
+        told = Entry(
+            at=entry.at,
+            by=entry.by,
+            collected=entry.collected,
+            name=entry.name,
+            pos=world.size + 1,
+            recorded=entry.recorded,
+            shrunk=entry.shrunk,
+            tape=entry.tape,
+            text=entry.text,
+        )
+        self.ledger.staged.append(encode(told))
+        if entry.collected:
+            world.collect(entry.collected, entry.pos)
+        if entry.tape in (HOLD, RELEASE):
+            world.hold(entry.name or "", held_by(entry))
+        world.grow(0)
 
     def _feed_timer(self, entry: Entry, now: int, height: int | None) -> None:
         """Fire the one timer that is due next; alone, the named one, if it is due."""

@@ -16,6 +16,7 @@ from ..storage import verify as evidence
 from ..storage.projection import InstanceRow
 from ..storage.reader import Reader
 from ..storage.verify import FINDINGS_MAX, Finding, listed
+from . import collection
 from .loading import machine_of, row_of
 from .world import Nothing, World
 
@@ -37,7 +38,7 @@ def findings(reader: Reader, progress: Progress = lambda _: None) -> Iterator[Fi
         yield finding
     if sound:
         with reader.snapshot():
-            yield from listed(_projections(reader))
+            yield from listed(collection.findings(reader), _projections(reader))
 
 
 def _projections(reader: Reader) -> Iterator[Finding]:
@@ -47,13 +48,14 @@ def _projections(reader: Reader) -> Iterator[Finding]:
     world.absorb(reader.read(1, projection.projected(reader)))
     expected = {folded.pos: row_of(folded) for folded in world.tail()}
     specs = {row.pos: row for row in world.spec_rows}
+    held = {name: one.pos for name, one in world.holds.items()}
     yield from listed(
         _instances(reader, expected),
         _history(reader, world, set(expected)),
         _pairs("idempotency", lambda: dict(projection.keys(reader)), world.keys),
         _pairs("head", lambda: projection.heads(reader), world.heads),
         _pairs("gone", lambda: projection.gone(reader), world.gone),
-        _pairs("hold", lambda: projection.holds(reader), world.holds),
+        _pairs("hold", lambda: projection.holds(reader), held),
         _pairs("spec", lambda: {row.pos: row for row in projection.specs(reader)}, specs),
     )
 

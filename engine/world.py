@@ -6,21 +6,37 @@ projection are absorbed at open. (Another process may have projected further tha
 entry that an instance has already is not applied again.) Every change is journalled until its
 transaction is durable, so that a failed commit leaves the world as it was (`rollback`), and what
 changed since the last flush is known (`dirty`, `window`), so that the projection can follow.
+
+Collected instances are none any more: their entries are holes that folding passes over, and what
+is kept of them is the name (`gone`). A world that knew one forgets it when it absorbs the entry
+that says so.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from ..fsm import fold
-from ..fsm.entry import FORMAT, HEAD, OPENED, SPEC, Entry, EntryInvalid, decode
+from ..fsm.entry import (
+    COLLECTED,
+    FORMAT,
+    HEAD,
+    HOLD,
+    OPENED,
+    RELEASE,
+    SPEC,
+    Entry,
+    EntryInvalid,
+    decode,
+)
 from ..fsm.errors import SpecError
 from ..fsm.fold import Armed, Folded, Parked
 from ..fsm.machine import Machine
+from ..fsm.tombstone import Tombstone, positions_of
 from ..storage.errors import RESTORE, TapeDamaged, TapeTooNew
 from ..storage.projection import Spec
 from .deadlines import WALL, Deadlines
@@ -45,6 +61,9 @@ class Source(Protocol):
     def key_position(self, instance: int, key: str) -> int | None:
         """Return the position of the entry that took an idempotency key, as projected."""
 
+    def gone_position(self, name: str) -> int | None:
+        """Return the position of the entry that says that an instance was collected."""
+
     def body(self, pos: int) -> bytes:
         """Return the bytes of a stored entry."""
 
@@ -61,9 +80,20 @@ class Nothing:
     def key_position(self, _instance: int, _key: str) -> int | None:
         """Know no key."""
 
+    def gone_position(self, _name: str) -> int | None:
+        """Know of no collection."""
+
     def body(self, pos: int) -> bytes:
         """Know no entry."""
         raise LookupError(pos)
+
+
+class Held(NamedTuple):
+    """A hold on an instance: the newest entry that put it there, why, and by whom."""
+
+    pos: int
+    why: str
+    by: str | None
 
 
 class Instance:
@@ -126,8 +156,12 @@ class World:
         self.heads: dict[str, tuple[int, int]] = {}
         self.gone: dict[str, int] = {}
         """Collected instances that are not projected yet: name → position of the entry."""
-        self.holds: dict[str, int] = {}
-        """Instances on hold: name → position of the entry."""
+        self.any_gone = False
+        """Whether anything was ever collected."""
+        self.holds: dict[str, Held] = {}
+        """Instances on hold, by name."""
+        self.held: set[str] = set()
+        """Names whose hold changed since the last flush."""
         self.specs: dict[str, int] = {}
         self.spec_rows: list[Spec] = []
         self.chains: dict[int, str | None] = {}
@@ -155,6 +189,12 @@ class World:
             found = self._enter(folded) if folded else None
         return found
 
+    def exists(self, name: str) -> bool:
+        """Whether there is an instance of that name, whether or not its machine loads here."""
+        return (
+            name in self.names or name in self._tail_names or self.source.by_name(name) is not None
+        )
+
     def instance_at(self, pos: int) -> Instance | None:
         """Return the instance that the entry at `pos` created, or None."""
         found = self.positions.get(pos)
@@ -180,6 +220,12 @@ class World:
             self._tail_names.pop(folded.name, None)
             self.dirty.add(instance)
         return instance
+
+    def gone_position(self, name: str) -> int | None:
+        """Return the position of the entry that says that `name` was collected, or None."""
+        if not self.any_gone:
+            return None
+        return self.gone.get(name) or self.source.gone_position(name)
 
     def machine(self, spec: int) -> Machine:
         """Return the machine whose text the entry at `spec` put on the tape."""
@@ -266,6 +312,19 @@ class World:
         else:
             self.heads[chain] = before
 
+    def hold(self, name: str, held: Held | None) -> None:
+        """Note that an instance is on hold; None: no more."""
+        before = self.holds.get(name)
+        self._set_hold(name, held)
+        self._journal.append(lambda: self._set_hold(name, before))
+
+    def _set_hold(self, name: str, held: Held | None) -> None:
+        self.held.add(name)
+        if held is None:
+            self.holds.pop(name, None)
+        else:
+            self.holds[name] = held
+
     def arm(self, instance: Instance, name: str, armed: Armed) -> None:
         """Put an instance's timer among the deadlines."""
         clock = WALL if armed[0] == "at" else instance.machine.chain or WALL
@@ -308,6 +367,9 @@ class World:
         changed: set[int] = set()
         for body in bodies:
             entry = decode(body, f"entry {self.size + 1}")
+            if entry.pos > self.size + 1:  # those between were collected
+                self.window += [0] * (entry.pos - self.size - 1)
+                self.size = entry.pos - 1
             owner = entry.instance or (entry.pos if entry.create and not entry.outcome else 0)
             self.grow(owner)
             if entry.tape is not None:
@@ -323,7 +385,7 @@ class World:
                 folded = fold.begin(fold.step(body))
                 self._tail[owner] = self._tail_names[folded.name] = folded
                 changed.add(owner)
-        for pos in changed:
+        for pos in changed & self._tail.keys():
             self.arm_folded(self._tail[pos])
 
     def _folded(self, pos: int) -> Folded:
@@ -358,6 +420,36 @@ class World:
             self.specs[entry.digest or ""] = entry.pos
             self.chains[entry.pos] = entry.chain
             self.spec_rows.append(spec_row(entry))
+        elif entry.tape in (HOLD, RELEASE):
+            self._set_hold(entry.name or "", held_by(entry))
+        elif entry.tape == COLLECTED:
+            self.collect(entry.collected or (), entry.pos)
+
+    def collect(self, stones: Iterable[Tombstone], pos: int) -> None:
+        """Forget instances: the entry at `pos` says that they were collected."""
+        self.any_gone = True
+        went: set[int] = set()
+        for stone in stones:
+            self.gone.setdefault(stone.name, pos)
+            instance = self.positions.pop(stone.pos, None)
+            if instance is not None:
+                del self.names[stone.name]
+                self.dirty.discard(instance)
+            known = self._tail.pop(stone.pos, None)
+            if known is not None:
+                self._tail_names.pop(stone.name, None)
+            if instance is not None or known is not None:
+                went.update(positions_of(stone))
+        if went:
+            self._forget_entries(went)
+
+    def _forget_entries(self, went: set[int]) -> None:
+        """Forget what collected entries added since the last flush."""
+        for scope in [scope for scope, at in self.keys.items() if at in went]:
+            del self.keys[scope]
+        for index, at in enumerate(range(self.window_base, self.size + 1)):
+            if at in went:
+                self.window[index] = 0
 
     def tail(self) -> list[Folded]:
         """Return everything that differs from the projection, in JSON form, by position."""
@@ -368,6 +460,8 @@ class World:
         """The projection has caught up."""
         self.dirty.clear()
         self.keys.clear()
+        self.gone.clear()
+        self.held.clear()
         self.spec_rows.clear()
         self.window_base = self.size + 1
         self.window.clear()
@@ -393,6 +487,11 @@ def check_format(first: Entry) -> None:
 def spec_row(entry: Entry) -> Spec:
     """Return the row that projects an entry that holds a machine's text."""
     return Spec(entry.pos, entry.machine or "", entry.digest or "", entry.chain)
+
+
+def held_by(entry: Entry) -> Held | None:
+    """Return the hold that a `hold` entry puts on its instance; None: a `release`."""
+    return Held(entry.pos, entry.text or "", entry.by) if entry.tape == HOLD else None
 
 
 def key_scope(entry: Entry) -> tuple[int, str]:

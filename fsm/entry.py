@@ -3,8 +3,8 @@
 The bytes that are stored are the bytes that are hashed: JSON in UTF-8, members sorted, no spaces,
 no floats, integers beyond 53 bits as decimal strings, at most ENTRY_BYTES_MAX. A member that says
 nothing is left out; an entry without `outcome` was accepted. `tape` marks an entry about the tape
-itself (its opening, a machine's text, an observed height); every other entry is a command to an
-instance. docs/reference/entry.md describes each member (a test compares).
+itself (its opening, a machine's text, an observed height, a hold, what was collected); every other
+entry is a command to an instance. docs/reference/entry.md describes each member (a test compares).
 
 `decode` checks the members' types, `check_canonical` also what is inside them: whatever reads an
 entry from elsewhere may rely on both. Whether an entry can follow those before it is for whoever
@@ -19,6 +19,7 @@ from typing import Any, Literal
 import msgspec
 
 from .errors import CallerError, PeerError
+from .tombstone import Tombstone
 from .types import JSON_INT_MAX, Json, exact_int
 
 ENTRY_BYTES_MAX = 65_535
@@ -28,6 +29,10 @@ OPENED = "opened"
 SPEC = "spec"
 HEAD = "head"
 REORG = "reorg"
+HOLD = "hold"
+RELEASE = "release"
+COLLECTED = "collected"
+SHRUNK = "shrunk"
 
 
 class EntryTooLarge(CallerError):
@@ -55,6 +60,7 @@ class Entry(
     by: str | None = None
     cause: int | None = None
     chain: str | None = None
+    collected: list[Tombstone] | None = None
     create: str | None = None
     digest: str | None = None
     effects: list[dict[str, Json]] | None = None
@@ -78,6 +84,7 @@ class Entry(
     recorded: int | None = None
     seq: int | None = None
     set: dict[str, Json] | None = None
+    shrunk: list[tuple[int, int]] | None = None
     spec: int | None = None
     tape: str | None = None
     text: str | None = None

@@ -41,6 +41,7 @@ RejectionKind = Literal[
     "deferral_full",
     "deferral_expired",
     "unknown_instance",
+    "collected_instance",
     "links_too_deep",
 ]
 

@@ -257,6 +257,17 @@ def gone(reader: Reader) -> dict[str, int]:
     return _names(reader, "gone")
 
 
+def any_gone(reader: Reader) -> bool:
+    """Return whether any instance was collected, as projected."""
+    return reader.collects and bool(reader.query("SELECT 1 FROM gone LIMIT 1"))
+
+
+def gone_ending(reader: Reader, ending: str, limit: int) -> list[str]:
+    """Return up to `limit` names of collected instances that end so, in order. Reads them all."""
+    rest = "WHERE substr(name, -length(?)) = ? ORDER BY name LIMIT ?"
+    return list(_names(reader, "gone", rest, (ending, ending, limit)))
+
+
 def gone_position(reader: Reader, name: str) -> int | None:
     """Return the position of the entry that says that the instance `name` was collected."""
     return _names(reader, "gone", "WHERE name = ?", (name,)).get(name)
@@ -290,12 +301,15 @@ class Projection(NamedTuple):
     keys: list[tuple[int, str, int]]
     heads: dict[str, tuple[int, int]]
     specs: list[Spec]
+    gone: dict[str, int]
+    holds: dict[str, int | None]
 
 
 def store(tape: Tape, projection: Projection) -> None:
     """Store a flush inside the running transaction (`Tape.write`'s `also`).
 
     `window` holds, for each entry from `window_base` on, the position of its instance (0: none).
+    Of `holds`, None takes one away.
     """
     db = tape.db
     try:
@@ -314,6 +328,11 @@ def store(tape: Tape, projection: Projection) -> None:
             [(chain, height, pos) for chain, (height, pos) in projection.heads.items()],
         )
         db.executemany("INSERT OR REPLACE INTO spec VALUES (?, ?, ?, ?)", projection.specs)
+        db.executemany("INSERT OR REPLACE INTO gone VALUES (?, ?)", projection.gone.items())
+        for name, pos in projection.holds.items():
+            db.execute("DELETE FROM hold WHERE name = ?", (name,))
+            if pos is not None:
+                db.execute("INSERT INTO hold VALUES (?, ?)", (name, pos))
         move_cursor(tape, PROJECTED, projection.upto)
     except SQLITE_ERRORS as error:
         raise named(error, tape.files.tape) from error
@@ -328,6 +347,33 @@ def _windows(base: int, owners: Sequence[int]) -> Iterator[tuple[int, int, bytes
                 grouped.setdefault(instance, array("H")).append(offset)
         for instance, offsets in sorted(grouped.items()):
             yield instance, base + start, offsets.tobytes()
+
+
+def collect(
+    tape: Tape,
+    instances: Sequence[tuple[int, str]],
+    creation_keys: Iterable[str],
+    pos: int,
+) -> None:
+    """Take collected instances out of the projections, inside the running transaction.
+
+    instances: (position, name). `creation_keys`: what the keys of their creations are under. The
+    names are gone as of the entry at `pos`.
+    """
+    try:
+        rows = [(instance,) for instance, _ in instances]
+        tape.db.executemany("DELETE FROM instance WHERE pos = ?", rows)
+        tape.db.executemany("DELETE FROM history WHERE instance = ?", rows)
+        tape.db.executemany("DELETE FROM idempotency WHERE instance = ?", rows)
+        tape.db.executemany(
+            "DELETE FROM idempotency WHERE instance = 0 AND key = ?",
+            [(key,) for key in creation_keys],
+        )
+        tape.db.executemany(
+            "INSERT OR IGNORE INTO gone VALUES (?, ?)", [(name, pos) for _, name in instances]
+        )
+    except SQLITE_ERRORS as error:
+        raise named(error, tape.files.tape) from error
 
 
 def move_cursor(tape: Tape, name: str, pos: int) -> None:

@@ -2,7 +2,8 @@
 
 Theory of operation.
 
-T1  Entries have positions 1, 2, 3, … without gaps; the stored bytes are the hashed bytes.
+T1  Entries have positions 1, 2, 3, … without gaps; the stored bytes are the hashed bytes. What was
+    collected leaves its position and its hash: see `collection`.
 T2  A turn is: take the lock, learn what others appended, decide, `write` in one SQL transaction,
     give the lock back. `write` returns after the WAL is synced. Nobody is told of an entry before.
 T3  A crash before the commit leaves nothing of a `write`, a crash after it all of it.
@@ -226,7 +227,10 @@ class Tape(Reader):
             why = f"the tape shrank from {self.edge.size} to {stored} entries while open"
             raise TapeRolledBack(why, place=str(self.files.tape))
         fresh = list(self.read(self.edge.size + 1, stored))
-        self.edge.extend(leaf_hashes(fresh))
+        if len(fresh) == stored - self.edge.size:
+            self.edge.extend(leaf_hashes(fresh))
+        else:  # some of it was collected meanwhile
+            self.edge = self.edge_at(stored)
         self._foreign += fresh
 
     def foreign(self) -> list[bytes]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ..fsm.errors import OperatorError, PeerError
+from . import cosignatures
 from .errors import NoteInvalid
 from .merkle import WIDTH, Edge, Node
 from .note import open_note, parse_checkpoint
@@ -22,7 +23,6 @@ from .survey import Survey, surveys
 from .verifier import VerifierKey
 
 FINDINGS_MAX = 1000
-SIGNATURE_PREFIX = "\N{EM DASH} "
 
 Progress = Callable[[int], None]
 """Called with the position reached."""
@@ -96,7 +96,6 @@ def verify_entries(reader: Reader, progress: Progress = lambda _: None) -> Itera
     with reader.snapshot():
         size = reader.stored_size()
         notes = dict(reader.table("checkpoint", "size, note", tuple[int, str]))
-        signed = set(notes)
         stored = reader.table("node", "level, idx, root", tuple[int, int, bytes])
         nodes: Nodes = {(level, idx): root for level, idx, root in stored}
         early = reader.query("SELECT pos FROM entry WHERE pos < 1 ORDER BY pos")
@@ -116,7 +115,8 @@ def verify_entries(reader: Reader, progress: Progress = lambda _: None) -> Itera
     for level, idx in sorted(nodes):
         yield Finding(f"table node, level {level}, index {idx}", "a node beyond the entries")
     yield from _tiles(reader, size)
-    yield from _cosignatures(reader, signed)
+    for place, message in cosignatures.problems(reader):
+        yield Finding(place, message)
     for beyond in sorted(notes):
         yield Finding(f"checkpoint {beyond}", f"the tape has {size} entries, this signs {beyond}")
 
@@ -136,17 +136,6 @@ def _tiles(reader: Reader, size: int) -> Iterator[Finding]:
     there = "WHERE EXISTS (SELECT 1 FROM entry WHERE pos BETWEEN idx * 256 + 1 AND idx * 256 + 256)"
     for (idx,) in reader.table("shrunk", "idx", tuple[int], there):
         yield Finding(f"table shrunk, row {idx}", "the block is marked as shrunk, and has entries")
-
-
-def _cosignatures(reader: Reader, signed: set[int]) -> Iterator[Finding]:
-    """Each is a signature line of a checkpoint; whether it is a witness's only its key can tell."""
-    if not reader.collects:
-        return
-    for size, line in reader.table("cosignature", "size, line", tuple[int, str]):
-        if size not in signed or not line.startswith(SIGNATURE_PREFIX):
-            yield Finding(
-                f"cosignature of {size}", "it is no signature of a checkpoint on the tape"
-            )
 
 
 def notes(reader: Reader) -> list[str]:

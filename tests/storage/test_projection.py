@@ -223,6 +223,8 @@ def store(tape, **parts: object) -> None:
             "keys": [],
             "heads": {},
             "specs": [],
+            "gone": {},
+            "holds": {},
             **parts,
         }
     )

@@ -1,0 +1,406 @@
+"""What may go from a tape, what stays and why, and collecting it.
+
+Theory of operation.
+
+G1  An instance is collected whole or not at all, and only where folding shows that nothing can
+    come of it: it is final, has been for longer than its state's `retain` (by its last entry's
+    clock), nobody holds it, every consumer is past it, and its entries lie in complete blocks of
+    256 below the anchor. A final state that says no `retain` keeps its instances for ever; so does
+    a machine that cannot be loaded.
+G2  A batch is one transaction: tiles, deletions, projections, and the `collected` entries with a
+    tombstone of each instance. What qualifies is looked at again within its turn.
+G3  A collected name is never used again: commands and events for it are refused, and recorded. So
+    a command that is repeated after its instance was collected is never done twice.
+G4  Shrinking takes the leaf hashes of blocks that have no entry left, below the last cosigned
+    checkpoint; the roots stay.
+
+Everything about the tape itself (its opening, machines' texts, heads, holds, collections) stays,
+and so does what was refused without an instance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..fsm.entry import COLLECTED, ENTRY_BYTES_MAX, SHRUNK, Entry, decode, encode
+from ..fsm.errors import CallerError, SpecError
+from ..fsm.fold import Folded
+from ..fsm.tombstone import Tombstone, packed, positions_of, tombstones
+from ..storage import collection, cosignatures, projection
+from ..storage.merkle import WIDTH
+from ..storage.reader import Reader
+from ..storage.verify import Finding
+from .loading import folded_of
+from .world import World
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+BATCH_ENTRIES = 20_000
+"""Entries per transaction, about: an instance is never split."""
+RANGES_MAX = 2_000
+"""Ranges per `shrunk` entry."""
+SHOWN_MAX = 1_000
+"""Instances named in a plan; all are counted."""
+_STONES_BYTES_MAX = ENTRY_BYTES_MAX - 2_000
+
+LIVE = "it is not final"
+FOREVER = "its final state says no `retain`"
+UNLOADABLE = "its machine cannot be loaded here"
+RECENT = "an entry lies in the last block, which is not complete"
+
+Progress = Callable[[int], None]
+"""Called with the number of entries collected so far."""
+
+
+class NotCosigned(CallerError):
+    """No witness cosigned a checkpoint: nothing outside this tape vouches for its leaf hashes."""
+
+    code = "not-cosigned"
+
+
+class Verdict(NamedTuple):
+    """Whether an instance would be collected: `why` it stays, or None."""
+
+    name: str
+    pos: int
+    entries: int
+    why: str | None
+
+
+@dataclass
+class Plan:
+    """What would go and what stays; of each some, and how many there are."""
+
+    going: list[Verdict] = field(default_factory=list)
+    staying: list[Verdict] = field(default_factory=list)
+    instances: int = 0
+    entries: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Why instances stay → how many."""
+
+
+@dataclass
+class Collection:
+    """What was collected; `compacted`: whether its bytes have left the tape's files too."""
+
+    instances: int = 0
+    entries: int = 0
+    blocks_shrunk: int = 0
+    bytes_before: int = 0
+    bytes_after: int = 0
+    compacted: bool = True
+
+
+class Rules:
+    """Judges instances at a moment; see G1 in the module's theory of operation."""
+
+    def __init__(self, reader: Reader, world: World, now: int) -> None:
+        self.reader = reader
+        self.world = world
+        self.now = now
+        self.cursors = projection.cursors(reader)
+        self.complete = world.size // WIDTH * WIDTH
+        """Entries up to this position lie in complete blocks."""
+
+    def why(self, folded: Folded) -> str | None:
+        """Return why an instance stays, or None: it may go."""
+        try:
+            state = self.world.machine(folded.spec).states.get(folded.state)
+        except SpecError:
+            return UNLOADABLE
+        if state is None or not state.final or folded.timers or folded.parked:
+            return LIVE
+        if state.retain_us is None:
+            return FOREVER
+        held = self.world.holds.get(folded.name)
+        if held is not None:
+            return f"it is held since position {held.pos}: {held.why}"
+        if folded.last > self.complete:
+            return RECENT
+        behind = [name for name, pos in self.cursors.items() if pos < folded.last]
+        if behind:
+            return f"{', '.join(behind)} has not come so far"
+        body = self.reader.body(folded.last)
+        last = decode(body or b"", f"entry {folded.last}").happened
+        if self.now - last <= state.retain_us:
+            return "its time to be retained is not over"
+        return None
+
+
+def plan(reader: Reader, world: World, now: int) -> Plan:
+    """Return what collecting at `now` would take, and what would stay."""
+    rules = Rules(reader, world, now)
+    found = Plan()
+    fresh = {folded.pos: folded for folded in world.tail()}
+    for folded in _instances(reader, fresh):
+        verdict = Verdict(folded.name, folded.pos, folded.seq, rules.why(folded))
+        listed = found.going if verdict.why is None else found.staying
+        if len(listed) < SHOWN_MAX:
+            listed.append(verdict)
+        if verdict.why is None:
+            found.instances += 1
+            found.entries += folded.seq
+        else:
+            about = verdict.why.partition(" since position")[0]
+            found.reasons[about] = found.reasons.get(about, 0) + 1
+    return found
+
+
+def _instances(reader: Reader, fresh: dict[int, Folded]) -> Iterator[Folded]:
+    for row in projection.instances(reader):
+        yield fresh.pop(row.pos) if row.pos in fresh else folded_of(row)
+    yield from (fresh[pos] for pos in sorted(fresh))
+
+
+def collect(
+    engine: Engine,
+    *,
+    by: str | None = None,
+    batch_entries: int = BATCH_ENTRIES,
+    progress: Progress = lambda _: None,
+) -> Collection:
+    """Collect everything that may go, batch by batch, and take its bytes off the disk.
+
+    The tape is anchored first. Others may write between two batches. Crash: every batch is whole
+    or not there; run it again. Raises TapeDamaged, and nothing of that batch goes.
+    """
+    engine.flush()
+    engine.anchor()
+    engine.tape.move_wal(whole=True)
+    found = Collection(bytes_before=collection.size_bytes(engine.tape))
+    with collection.overwriting(engine.tape):
+        batches = _batches(engine, batch_entries)
+        while True:
+            with engine.committer.leader:
+                batch = next(batches, None)
+                if batch is None:
+                    break
+                with engine.turn():
+                    went = _collect(engine, batch, by)
+                engine.tape.move_wal()
+            found.instances += len(went)
+            found.entries += sum(folded.seq for folded in went)
+            progress(found.entries)
+        if found.entries or collection.leftovers(engine.tape):
+            found.compacted = _compact(engine)
+    found.bytes_after = collection.size_bytes(engine.tape)
+    return found
+
+
+def _batches(engine: Engine, entries: int) -> Iterator[list[int]]:
+    """Yield the positions of instances that may go, a batch of about so many entries at a time."""
+    rules = Rules(engine.tape, engine.world, engine.clock())
+    batch: list[int] = []
+    count = 0
+    for folded in _instances(engine.tape, {}):
+        if rules.why(folded) is None:
+            batch.append(folded.pos)
+            count += folded.seq
+            if count >= entries:
+                yield batch
+                batch, count = [], 0
+    if batch:
+        yield batch
+
+
+def _collect(engine: Engine, batch: Iterable[int], by: str | None) -> list[Folded]:
+    """Collect instances in one transaction, within a turn; returns those that still may go."""
+    tape, world = engine.tape, engine.world
+    now = engine.clock()
+    rules = Rules(tape, world, now)
+    going: list[Folded] = []
+    owned: dict[int, list[int]] = {}
+    for pos in batch:
+        row = projection.instance_by_pos(tape, pos)
+        if row is None:
+            continue
+        folded = folded_of(row)
+        if folded.last <= tape.anchored_size and rules.why(folded) is None:
+            owned[pos] = projection.positions(tape, pos)
+            going.append(folded)
+    if not going:
+        return going
+    prepared = collection.prepare(tape, sorted(p for ps in owned.values() for p in ps))
+    for folded in going:
+        _check(folded, owned[folded.pos], prepared.bodies)
+    bodies = _said(going, owned, world.size, now, by)
+    creation_keys = _creation_keys(going, prepared.bodies)
+
+    def remove() -> None:
+        collection.remove(tape, prepared)
+        for entry in map(decode, bodies):
+            named = [(stone.pos, stone.name) for stone in entry.collected or ()]
+            projection.collect(tape, named, creation_keys, entry.pos)
+        projection.move_cursor(tape, projection.PROJECTED, world.size + len(bodies))
+
+    tape.write(bodies, remove)
+    world.absorb(bodies)
+    world.flushed()
+    return going
+
+
+def _check(folded: Folded, positions: Sequence[int], bodies: dict[int, bytes]) -> None:
+    """Raise TapeDamaged unless these are the instance's entries, all of them."""
+    for seq, pos in enumerate(positions, 1):
+        entry = decode(bodies[pos], f"entry {pos}")
+        if entry.seq != seq or folded.pos not in (entry.instance, entry.pos):
+            raise projection.misled(folded.pos)
+    if len(positions) != folded.seq or positions[0] != folded.pos:
+        raise projection.misled(folded.pos)
+
+
+def _creation_keys(going: Iterable[Folded], bodies: dict[int, bytes]) -> list[str]:
+    """Return what the idempotency keys of creations are projected under."""
+    found = []
+    for folded in going:
+        key = decode(bodies[folded.pos]).key
+        if key is not None:
+            found.append(f"{folded.name} {key}")
+    return found
+
+
+def _said(
+    going: Iterable[Folded], owned: dict[int, list[int]], size: int, now: int, by: str | None
+) -> list[bytes]:
+    """Return the entries that say what went, for the positions after `size`."""
+    stones = (stone for folded in going for stone in tombstones(folded, owned[folded.pos]))
+    groups = packed(stones, _STONES_BYTES_MAX)
+    return [
+        encode(Entry(at=now, by=by, collected=group, pos=pos, tape=COLLECTED))
+        for pos, group in enumerate(groups, size + 1)
+    ]
+
+
+def _compact(engine: Engine) -> bool:
+    with engine.committer.leader:
+        return collection.compact(engine.tape)
+
+
+# shrinking
+
+
+def shrink(engine: Engine, *, uncosigned: bool = False, by: str | None = None) -> int:
+    """Shrink the leaf hashes of blocks that have no entry left to their roots; returns how many.
+
+    Below the last cosigned checkpoint; `uncosigned`: below the anchor. Raises NotCosigned where
+    no witness signed one.
+    """
+    tape, world = engine.tape, engine.world
+    upto = tape.anchored_size if uncosigned else cosignatures.newest(tape)
+    if upto is None:
+        hint = "let a witness cosign (`statetape cosign`), or say --uncosigned"
+        raise NotCosigned("no checkpoint of this tape is cosigned by a witness", hint=hint)
+    with engine.turn():
+        blocks = collection.shrinkable(tape, min(upto, tape.anchored_size))
+        if not blocks:
+            return 0
+        ranges = _ranges(blocks)
+        now = engine.clock()
+        bodies = [
+            encode(
+                Entry(
+                    at=now,
+                    by=by,
+                    pos=world.size + 1 + number,
+                    shrunk=ranges[start : start + RANGES_MAX],
+                    tape=SHRUNK,
+                )
+            )
+            for number, start in enumerate(range(0, len(ranges), RANGES_MAX))
+        ]
+
+        def remove() -> None:
+            collection.shrink(tape, blocks)
+            projection.move_cursor(tape, projection.PROJECTED, world.size + len(bodies))
+
+        tape.write(bodies, remove)
+        world.absorb(bodies)
+        world.flushed()
+    return len(blocks)
+
+
+def _ranges(blocks: Iterable[int]) -> list[tuple[int, int]]:
+    """Return the first and last position of each run of blocks."""
+    found: list[tuple[int, int]] = []
+    for idx in blocks:
+        first, last = idx * WIDTH + 1, (idx + 1) * WIDTH
+        if found and found[-1][1] == first - 1:
+            found[-1] = (found[-1][0], last)
+        else:
+            found.append((first, last))
+    return found
+
+
+# what was collected
+
+
+def entries_about(reader: Reader) -> Iterator[Entry]:
+    """Yield the entries that say what was collected, in order. Reads the whole tape."""
+    if reader.collects:
+        for body in reader.bodies_ending(f'"tape":"{COLLECTED}"}}'):
+            entry = decode(body)
+            if entry.tape == COLLECTED:
+                yield entry
+
+
+def stones_of(reader: Reader) -> Iterator[Tombstone]:
+    """Yield the tombstones of everything that was collected. Reads the whole tape."""
+    for entry in entries_about(reader):
+        yield from entry.collected or ()
+
+
+def findings(reader: Reader) -> Iterator[Finding]:
+    """Yield where the tape is not what its own entries say of collection.
+
+    Exactly the positions that tombstones name are gone, exactly the blocks said to be are shrunk.
+    """
+    if not collection.any_tiles(reader):
+        return
+    named: set[int] = set()
+    for stone in stones_of(reader):
+        named.update(positions_of(stone))
+    gone: set[int] = set()
+    for first, last in collection.absent(reader):
+        gone.update(range(first, last + 1))
+    for pos in sorted(gone - named):
+        yield Finding(f"entry {pos}", "it is gone, and no entry says that it was collected")
+    for pos in sorted(named - gone):
+        yield Finding(f"entry {pos}", "an entry says that it was collected, and it is there")
+    said: set[int] = set()
+    for body in reader.bodies_ending(f'"tape":"{SHRUNK}"}}'):
+        for first, last in decode(body).shrunk or ():
+            said.update(range(first // WIDTH, last // WIDTH))
+    for idx in sorted(said ^ collection.shrunk_blocks(reader)):
+        why = (
+            "is said to be shrunk, and is not" if idx in said else "is shrunk, and no entry says so"
+        )
+        yield Finding(f"table shrunk, row {idx}", f"the block {why}")
+
+
+@dataclass(frozen=True)
+class Grave:
+    """What is left of one instance: its tombstone (positions aside), and the entry that has it."""
+
+    stone: Tombstone
+    entry: Entry
+
+    @property
+    def positions(self) -> list[int]:
+        """The positions of its entries that this entry names."""
+        same = (one for one in self.entry.collected or () if one.pos == self.stone.pos)
+        return [pos for one in same for pos in positions_of(one)]
+
+
+def grave(reader: Reader, world: World, name: str) -> Grave | None:
+    """Return what is left of the collected instance `name`, or None: it was not collected."""
+    pos = world.gone_position(name)
+    if pos is None:
+        return None
+    entry = decode(next(reader.bodies([pos])), f"entry {pos}")
+    stone = next((one for one in entry.collected or () if one.name == name), None)
+    if stone is None:
+        raise projection.damaged(f"it names entry {pos}, which does not", f"table gone, row {name}")
+    return Grave(stone, entry)
