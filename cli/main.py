@@ -30,6 +30,8 @@ RECORDING = ("new", "send", "head", "recover", "import", "demo", "wallet", "witn
 """Commands that leave something on a tape, or a key, whatever becomes of their output."""
 SECRET_SETTINGS = ("STATETAPE_PASSPHRASE",)
 """Settings in the environment that are never shown."""
+PANELS = ("Begin here", "Do", "Look", "Prove and keep", "Machines and vouchers")
+"""What the commands are grouped under, in the order of `--help`."""
 
 app = typer.Typer(
     name="statetape",
@@ -53,6 +55,7 @@ def register() -> typer.Typer:
     for module in sorted(pkgutil.iter_modules(folder.__path__), key=lambda one: one.name):
         if module.name.startswith("command_"):
             importlib.import_module(f"{__package__}.{module.name}").add(app)
+    app.registered_commands.sort(key=lambda one: PANELS.index(str(one.rich_help_panel)))
     return app
 
 
