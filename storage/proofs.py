@@ -32,13 +32,13 @@ class Tree:
 
     def __init__(self, size: int, source: TileSource) -> None:
         self.size = size
-        self._source = source
+        self.source = source
         self._read: dict[tuple[int, int], Sequence[bytes]] = {}
 
     def tile(self, level: int, idx: int) -> Sequence[bytes]:
         """Return a tile's hashes; at the right edge there may be fewer than 256."""
         if (level, idx) not in self._read:
-            self._read[level, idx] = self._source(level, idx)
+            self._read[level, idx] = self.source(level, idx)
         return self._read[level, idx]
 
     def leaf(self, index: int) -> bytes:
