@@ -21,6 +21,7 @@ HEIGHTS = ("epoch", "height")
 """Units of measures whose values are heights themselves: a deadline, say."""
 ORDER = (FOUND, UNDECIDABLE, CLEAR)
 ID_CHARS = 16
+COSTLY_SHOWN = 2
 
 Of = TypeVar("Of")
 
@@ -90,8 +91,13 @@ def headline(report: Report) -> str:
         looked = f"no dispute found: {len(report.verdicts)} looked at"
         return ", ".join(filter(None, (looked, undecided)))
     told = f"{counted(len(found), 'dispute', 'disputes')} found"
-    if len(found) == 1 and (borne := bearing(found[0])):
-        told = f"{told}: {borne}"
+    costly = [one for one in found if one.amount is not None and bearing(one)]
+    if len(found) == 1 and bearing(found[0]):
+        told = f"{told}: {bearing(found[0])}"
+    elif costly:
+        more = ", …" if len(costly) > COSTLY_SHOWN else ""
+        borne = ", ".join(f"{bearing(one)} ({one.dispute})" for one in costly[:COSTLY_SHOWN])
+        told = f"{told}: {borne}{more}"
     return ", ".join(filter(None, (told, undecided)))
 
 

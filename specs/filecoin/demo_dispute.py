@@ -13,7 +13,7 @@ the wallet that signs, the wire between the two, and the chain that includes a m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -90,29 +90,32 @@ def _signed(draft: str) -> list[Act]:
 
 def _included(effect: Effect, message: str, look: Look) -> Iterator[Act]:
     """A message is included and succeeds: both nodes see the chain, its sender also its receipt."""
+    receipt = {"message": message, "exit": 0}
     if message == OPENED:
-        yield from _opened()
+        yield from _opened(receipt)
     elif message == SETTLED:
         for node in NODES:
-            yield Event(node, CHANNEL, "settle", {"caller": ACTORS[PAYER]})
-        yield Event(PAYER, ACCOUNT, "settle_confirmed", {"settling_at": SETTLING_AT})
+            yield Event(node, CHANNEL, "settle", {"caller": ACTORS[PAYER], **receipt})
+        yield Event(
+            PAYER, ACCOUNT, "settle_confirmed", {"settling_at": SETTLING_AT, "message": message}
+        )
         seen = {"to": KEY, "settling_at": SETTLING_AT, "message": message}
         yield Event(PAYEE, ACCOUNT, "settle_seen", seen)
     elif message == COLLECTED:
         for node in NODES:
-            yield Event(node, CHANNEL, "collect", {"caller": ACTORS[PAYER]})
+            yield Event(node, CHANNEL, "collect", {"caller": ACTORS[PAYER], **receipt})
         yield Event(PAYER, ACCOUNT, "collect_confirmed", {"message": message})
         yield Event(PAYEE, ACCOUNT, "chain_seen", {"present": False, "settling_at": SETTLING_AT})
     else:
         voucher = look(effect.instance)
         if voucher is not None:
             for node in NODES:
-                params = {"caller": ACTORS[PAYEE], "sv": voucher.data["sv"]}
+                params = {"caller": ACTORS[PAYEE], "sv": voucher.data["sv"], **receipt}
                 yield Event(node, CHANNEL, "update_channel_state", params)
             yield Event(PAYEE, effect.instance, "applied", {"message": message})
 
 
-def _opened() -> Iterator[Act]:
+def _opened(receipt: Mapping[str, Any]) -> Iterator[Act]:
     addresses = {ADDRESSES[node]: ACTORS[node] for node in NODES}
     params = {
         "id": "f0102",
@@ -120,6 +123,7 @@ def _opened() -> Iterator[Act]:
         "to": ADDRESSES[PAYEE],
         "value": DEPOSIT,
         "addresses": addresses,
+        **receipt,
     }
     for node in NODES:
         yield Begin(node, CHANNEL_MACHINE, KEY, params)
