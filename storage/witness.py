@@ -191,6 +191,7 @@ class Witness:
             hint = "`statetape witness new` makes one, with a key of its own"
             raise WitnessMissing("there is no witness here", place=place, hint=hint)
         witness = cls(path, signer)
+        _recognise(path)
         with witness._connection() as db:
             known = db.execute("SELECT vkey FROM witness").fetchall()
         if known != [(signer.verifier.text,)] or signer.kind != COSIGNER:
@@ -302,12 +303,13 @@ class Witness:
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """Give a connection to the state: never to a new file, nor to something else's."""
         try:
-            with closing(_connect(self.path, "rw")) as db:
-                [application] = db.execute("PRAGMA application_id").fetchone()
-                [version] = db.execute("PRAGMA user_version").fetchone()
-                if (application, version) != (APPLICATION_ID, VERSION):
-                    why = "this is no state of a witness, or a newer one; it was not touched"
-                    raise WitnessUnsound(why, place=str(self.path))
+            with closing(_connect(self.path, "mode=rw")) as db:
+                _check_header(db, self.path)
+                [synced] = db.execute("PRAGMA synchronous").fetchone()
+                [journal] = db.execute("PRAGMA journal_mode").fetchone()
+                if (synced, journal) != (_EXTRA, "delete"):
+                    why = f"synchronous is {synced}, journal mode {journal}"
+                    raise StoreFailed(why, place=str(self.path))
                 yield db
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise _named(error, self.path) from error
@@ -326,20 +328,36 @@ def _check_extends(held: Seen, given: Checkpoint, proof: Sequence[bytes]) -> Non
         raise EvidenceInvalid("from an empty tree no proof leads anywhere")
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
+def _connect(path: Path, how: str) -> sqlite3.Connection:
+    uri = f"file:{quote(str(path.absolute()))}?{how}"
     db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
     try:
         db.execute(f"PRAGMA synchronous = {_EXTRA}")
         db.execute("PRAGMA trusted_schema = OFF")
-        [synced] = db.execute("PRAGMA synchronous").fetchone()
-        [journal] = db.execute("PRAGMA journal_mode = DELETE").fetchone()
-        if (synced, journal) != (_EXTRA, "delete"):
-            raise StoreFailed(f"synchronous is {synced}, journal mode {journal}", place=str(path))
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _recognise(path: Path) -> None:
+    """Raise WitnessUnsound where a file is not a state, without a change to whatever it is.
+
+    A connection that may write would end with moving another program's WAL, or a journal, into it.
+    """
+    try:
+        with closing(_connect(path, "mode=ro&immutable=1")) as db:
+            _check_header(db, path)
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise _named(error, path) from error
+
+
+def _check_header(db: sqlite3.Connection, path: Path) -> None:
+    [application] = db.execute("PRAGMA application_id").fetchone()
+    [version] = db.execute("PRAGMA user_version").fetchone()
+    if (application, version) != (APPLICATION_ID, VERSION):
+        why = "this is no state of a witness, or a newer one; it was not touched"
+        raise WitnessUnsound(why, place=str(path))
 
 
 def _build(path: Path, key: VerifierKey) -> None:
@@ -348,7 +366,7 @@ def _build(path: Path, key: VerifierKey) -> None:
     try:
         for suffix in ("", "-journal"):
             Path(f"{unfinished}{suffix}").unlink(missing_ok=True)
-        with closing(_connect(unfinished, "rwc")) as db:
+        with closing(_connect(unfinished, "mode=rwc")) as db:
             db.execute("BEGIN IMMEDIATE")
             for statement in _TABLES:
                 db.execute(statement)
