@@ -7,10 +7,12 @@ position, in as many queries as there are hundreds of entries, however many inst
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from ..fsm.audit import OURS, THEIRS, Auditor, Book, Report
+from msgspec.structs import replace
+
+from ..fsm.audit import OURS, THEIRS, Auditor, Book, Cited, Report, Statement
 from ..fsm.entry import Entry, decode
 from ..fsm.errors import CallerError
 from ..storage import projection
@@ -62,7 +64,30 @@ def audit(inspector: Inspector, name: str, counterparty: Inspector | None = None
             place = str(counterparty.reader.files.tape)
             why = f"nothing on the counterparty's tape belongs to {instance}"
             raise InstanceUnknown(why, place=place, hint="is this the other side's tape?")
-    return auditor.report(instance, books)
+    report = auditor.report(instance, books)
+    lost = list(collected(OURS, inspector, auditor.belonging(instance)))
+    if counterparty is not None:
+        lost += collected(THEIRS, counterparty, auditor.belonging(instance))
+    return replace(report, undecidable=(*report.undecidable, *lost)) if lost else report
+
+
+def collected(side: str, inspector: Inspector, belonging: Sequence[str]) -> Iterator[Statement]:
+    """Yield what nobody can tell any more, since a tape's entries about it were collected."""
+    world = inspector.world
+    if not world.any_gone:
+        return
+    matches = _matching(belonging)
+    gone = {**world.gone, **projection.gone(inspector.reader)}
+    found = sorted((pos, name) for name, pos in gone.items() if matches(name))
+    if found:
+        told = ", ".join(name for _, name in found[:MEANT_SHOWN])
+        more = f" and {len(found) - MEANT_SHOWN} more" if len(found) > MEANT_SHOWN else ""
+        entries = tuple(
+            Cited(side, pos, "instances were collected")
+            for pos in sorted({pos for pos, _ in found})
+        )
+        why = f"What is gone from the tape ({side}): {told}{more} belonged to it and was collected."
+        yield Statement(why, entries)
 
 
 def audited(inspector: Inspector, name: str) -> tuple[str, Auditor]:
@@ -123,15 +148,23 @@ def belonging_on(inspector: Inspector, belonging: Sequence[str]) -> list[Belongi
 
     A name that ends in `/` stands for every instance whose name begins with it.
     """
-    whole = {name for name in belonging if not name.endswith("/")}
-    begins = tuple(sorted(name for name in belonging if name.endswith("/")))
+    whole = sorted(name for name in belonging if not name.endswith("/"))
+    begins = sorted(name for name in belonging if name.endswith("/"))
+    matches = _matching(belonging)
     found = {}
-    for row in projection.instances_named(inspector.reader, sorted(whole), begins):
+    for row in projection.instances_named(inspector.reader, whole, begins):
         found[row.pos] = Belonging(row.pos, row.name, row.seq)
     for folded in inspector.world.tail():
-        if folded.name in whole or folded.name.startswith(begins):
+        if matches(folded.name):
             found[folded.pos] = Belonging(folded.pos, folded.name, folded.seq)
     return [found[pos] for pos in sorted(found)]
+
+
+def _matching(belonging: Sequence[str]) -> Callable[[str], bool]:
+    """Return whether a name is one of those that belong, or begins as one that ends in `/`."""
+    whole = frozenset(belonging)
+    begins = tuple(name for name in belonging if name.endswith("/"))
+    return lambda name: name in whole or name.startswith(begins)
 
 
 def _entries(inspector: Inspector, instances: Sequence[Belonging]) -> Iterator[Entry]:

@@ -139,7 +139,7 @@ def test_an_unknown_fault_lists_those_there_are(tmp_path):
         command_demo.demo("odyssey", None, tape)
 
     assert unknown.value.hint == f"faults: {', '.join(RETRIEVAL.tales)}"
-    assert story.value.hint == "stories: payment, retrieval"
+    assert story.value.hint == "stories: payment, dispute, retrieval"
     assert list(tmp_path.iterdir()) == []
 
 

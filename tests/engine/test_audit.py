@@ -7,7 +7,7 @@ import sqlite3
 import msgspec
 import pytest
 from statetape.engine import audit as auditing
-from statetape.engine import catalogue
+from statetape.engine import catalogue, collection
 from statetape.engine.audit import AuditImpossible, SameTape, audit, belonging_on, book
 from statetape.engine.commands import Create, InstanceUnknown, Send
 from statetape.engine.engine import Engine
@@ -234,6 +234,35 @@ def test_belonging_is_by_position(tmp_path):
 
     assert [one.name.partition("/")[2] for one in twice] == ["main", "part/a", "part/b"]
     assert [one.seq for one in twice] == [3, 3, 3]
+
+
+def test_what_was_collected_is_said_to_be_missing(tmp_path, counters):
+    """An audit from what is left says what is not, and where that is recorded; else nothing."""
+    path = tmp_path / "tape.db"
+    clock = Clock()
+    short = machine(COUNTER.text.replace("{final: true}", "{final: true, retain: 1s}"))
+    with Engine.open(path, clock=clock) as engine:
+        engine.execute_many(
+            [Create(short, f"test.counter/{key}", {"limit": 2}) for key in ("main", "part/a", "x")]
+        )
+        engine.execute_many([Send(f"test.counter/{key}", "add") for key in ("part/a", "x")] * 2)
+        engine.execute_many([Send("test.counter/main", "unknown")] * 300)
+        clock.forward(60)
+        before = report_of(path)
+        assert collection.collect(engine).instances == 2
+    after = report_of(path)
+    [told] = after.undecidable
+
+    assert before.undecidable == ()
+    assert "test.counter/part/a" in told.text
+    assert "test.counter/x" not in told.text
+    assert [cited.pos for cited in told.entries] == [after.tapes[0].size]
+
+
+def report_of(path):
+    """Return the audit of `main`."""
+    with Inspector.open(path) as inspector:
+        return audit(inspector, "main")
 
 
 def test_a_report_survives_json(tmp_path, counters):
