@@ -17,7 +17,7 @@ from typing import NamedTuple
 from .audit_recheck import Lane, merged
 from .voucher import SignedVoucher
 
-WORK_MAX = 1_000_000
+WORK_MAX = 200_000
 SUMS_MIN = 16
 MERGING_MAX = 7
 

@@ -56,7 +56,7 @@ from .audit_quantities import (
     quantities,
     redeemable,
 )
-from .audit_recheck import State, secret_of
+from .audit_recheck import Lane, State, secret_of
 from .payment_channel import is_key
 from .voucher import SignedVoucher
 
@@ -103,6 +103,15 @@ class Story:
     voucher: Voucher
     happenings: list[Happening] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
+    _first: dict[tuple[str, str], Happening] = field(default_factory=dict)
+
+    def add(self, one: Happening) -> None:
+        """Append a claim."""
+        self.happenings.append(one)
+        for role in {one.role: None, "": None}:
+            known = self._first.setdefault((one.kind, role), one)
+            if known.height is None and one.height is not None:
+                self._first[one.kind, role] = one
 
     @property
     def terms(self) -> SignedVoucher:
@@ -117,8 +126,7 @@ class Story:
 
     def claim(self, kind: str, role: str = "") -> Happening | None:
         """Return the first claim of a kind that has a height, else the first."""
-        found = self.claims(kind, role)
-        return next((one for one in found if one.height is not None), found[0] if found else None)
+        return self._first.get((kind, role))
 
     @property
     def issued(self) -> Happening | None:
@@ -183,6 +191,7 @@ class Case:
     keys: Keys
     stories: Mapping[str, Story]
     head: int
+    _held: dict[str, Held | None] = field(default_factory=dict)
 
     @property
     def state(self) -> State:
@@ -215,6 +224,12 @@ class Case:
 
     def held(self, story: Story) -> Held | None:
         """Return from when the payee had a voucher, and on whose word; None: nothing says so."""
+        name = story.voucher.id
+        if name not in self._held:
+            self._held[name] = self._find_held(story)
+        return self._held[name]
+
+    def _find_held(self, story: Story) -> Held | None:
         received, issued = story.received, story.issued
         carried = [
             one
@@ -309,6 +324,23 @@ class Case:
         held = list(feasible(self.candidates, lanes.get, height, deadline_of(state)))
         return attained(state, lanes, held, height)
 
+    @property
+    def ending(self) -> tuple[State, dict[int, Lane], int | None]:
+        """The channel as Collect met it (else as it is), its lanes, and the Collect's number."""
+        collect = self.chain.collected_by
+        number = collect.number if collect is not None else None
+        state = collect.before if collect is not None else self.state
+        return state, self.chain.lanes(number), number
+
+    @cached_property
+    def end_cited(self) -> list[Cited]:
+        """Settle, Collect, and what moved settling_at between them."""
+        return [
+            one.cited
+            for one in self.chain.messages
+            if one.before.settling_at != one.after.settling_at or one is self.chain.collected_by
+        ]
+
     def role(self, actor: str) -> str:
         """Return payer or payee for an actor's ID address, else "nobody"."""
         if actor == self.state.payer:
@@ -329,7 +361,7 @@ def open_case(instance: str, key: str, books: Sequence[Book], prefer: str = "") 
     chain = _chosen(chains or [facts[0].chain], differences, prefer)
     keys = _keys(chain, shelf)
     shelf.judge(keys, {key, *chain.names_of(chain.state.id)})
-    head = max([one.head or 0 for one in facts] or [0])
+    head = max(one.head for one in facts)
     case = Case(instance, key, facts, chain, differences, shelf, keys, {}, head)
     case.stories = _stories(case)
     _roles(case)
@@ -368,7 +400,7 @@ def _stories(case: Case) -> dict[str, Story]:
     for book in case.books:
         for one in book.happenings:
             if one.voucher is not None and one.voucher.id:
-                found[one.voucher.id].happenings.append(one)
+                found[one.voucher.id].add(one)
     for message in case.chain.messages:
         if message.voucher is not None and message.voucher.id:
             found[message.voucher.id].messages.append(message)

@@ -109,6 +109,7 @@ class Chain:
     problems: list[tuple[str, Cited]] = field(default_factory=list)
     phases: list[tuple[int | None, int, str]] = field(default_factory=list)
     heights: list[int] = field(default_factory=list)
+    _first: dict[str, Message] = field(default_factory=dict)
     _lanes: dict[int, list[tuple[int, Lane]]] = field(default_factory=dict)
 
     @property
@@ -119,7 +120,7 @@ class Chain:
     @property
     def creation(self) -> Message | None:
         """The fact that the channel began with, if it began."""
-        return next((one for one in self.messages if one.after.phase != "absent"), None)
+        return self._first.get(CONSTRUCTED) or self._first.get(ADOPTED)
 
     @property
     def applied(self) -> list[Message]:
@@ -129,16 +130,24 @@ class Chain:
     @property
     def settled_by(self) -> Message | None:
         """The Settle that was applied."""
-        return self.first_accepted(SETTLE)
+        return self._first.get(SETTLE)
 
     @property
     def collected_by(self) -> Message | None:
         """The Collect that was applied."""
-        return self.first_accepted(COLLECT)
+        return self._first.get(COLLECT)
 
     def first_accepted(self, event: str) -> Message | None:
         """Return the first message of a kind that took effect."""
-        return next((one for one in self.messages if one.event == event and one.accepted), None)
+        return self._first.get(event)
+
+    def add(self, one: Message) -> None:
+        """Append the next message."""
+        newest = self.heights[-1] if self.heights else 0
+        self.heights.append(max(newest, one.height if one.height is not None else newest))
+        self.messages.append(one)
+        if one.accepted:
+            self._first.setdefault(one.event, one)
 
     def lane(self, lane: int, before: int | None = None) -> Lane | None:
         """Return a lane as it was before message number `before` (None: after all of them)."""
@@ -208,9 +217,7 @@ def _take(chain: Chain, entry: Entry, phase: str, shelf: Shelf) -> str:
         phase = entry.to or phase
         one.after = _fold(chain, one, entry, phase)
         one.differs = tuple(_differences(chain, one))
-    newest = chain.heights[-1] if chain.heights else 0
-    chain.heights.append(max(newest, one.height if one.height is not None else newest))
-    chain.messages.append(one)
+    chain.add(one)
     return phase
 
 

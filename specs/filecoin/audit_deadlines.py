@@ -29,24 +29,6 @@ _COLLECT_RULE = (
 )
 
 
-def ending(case: Case) -> tuple[State, dict[int, Lane], int | None]:
-    """Return the channel as Collect met it (or as it is), its lanes, and the Collect's number."""
-    collect = case.chain.collected_by
-    number = collect.number if collect is not None else None
-    state = collect.before if collect is not None else case.state
-    return state, case.chain.lanes(number), number
-
-
-def end_cited(case: Case) -> list[Cited]:
-    """Return Settle and Collect, and what moved settling_at between them."""
-    moved = [
-        one
-        for one in case.chain.messages
-        if one.before.settling_at != one.after.settling_at or one is case.chain.collected_by
-    ]
-    return [one.cited for one in moved]
-
-
 def story_cited(case: Case, stories: Sequence[Story]) -> list[Cited]:
     """Return what each voucher's fate rests on: when it was had, pushed, and what came of it."""
     found: list[Cited] = []
@@ -67,7 +49,7 @@ def _fresh(one: Candidate, lanes: dict[int, Lane]) -> bool:
 @dispute("D1")
 def d1(case: Case) -> Iterator[Verdict]:
     """You collected before my better voucher: what was held in time, late, or locked too long."""
-    state, lanes, _ = ending(case)
+    state, lanes, _ = case.ending
     deadline = deadline_of(state)
     if deadline is None or not case.over:
         yield _still_open(case, deadline)
@@ -82,7 +64,7 @@ def d1(case: Case) -> Iterator[Verdict]:
         yield from found
         return
     told = f"Redeemed were {state.to_send}; nothing better was held and still good by height"
-    yield verdict("D1", CLEAR, f"{told} {deadline}.", _COLLECT_RULE, entries=end_cited(case))
+    yield verdict("D1", CLEAR, f"{told} {deadline}.", _COLLECT_RULE, entries=case.end_cited)
 
 
 def _still_open(case: Case, deadline: int | None) -> Verdict:
@@ -91,7 +73,7 @@ def _still_open(case: Case, deadline: int | None) -> Verdict:
     finding = f"Nothing is lost yet: {until}, and the books end at height {case.head}."
     if more > 0:
         finding += f" The payee holds {more} more than was redeemed."
-    return verdict("D1", CLEAR, finding, _COLLECT_RULE, entries=end_cited(case))
+    return verdict("D1", CLEAR, finding, _COLLECT_RULE, entries=case.end_cited)
 
 
 def _reach(
@@ -114,7 +96,7 @@ def _omitted(case: Case, state: State, reach: Attained) -> Iterator[Verdict]:
     """Vouchers that the payee had in time."""
     loss, most = reach.least - state.to_send, reach.most - state.to_send
     stories = [case.stories[name] for name in reach.vouchers]
-    entries = [*end_cited(case), *story_cited(case, stories)]
+    entries = [*case.end_cited, *story_cited(case, stories)]
     if loss > 0:
         told = ", ".join(story.voucher.title for story in stories[:5])
         finding = (
@@ -147,7 +129,7 @@ def _omitted(case: Case, state: State, reach: Attained) -> Iterator[Verdict]:
             _COLLECT_RULE,
             bearer=UNDECIDED,
             amount=most,
-            entries=[*end_cited(case), *story_cited(case, better)],
+            entries=[*case.end_cited, *story_cited(case, better)],
             signatures=case.signed(better[:SHOWN_MAX]),
         )
 
@@ -193,7 +175,7 @@ def _late(
         " settling_at. Neither party's manager checks settling when it accepts a voucher.",
         bearer=UNDECIDED if disputed else PAYEE,
         amount=promised,
-        entries=[*end_cited(case), *story_cited(case, stories), *(one.cited for one in disputed)],
+        entries=[*case.end_cited, *story_cited(case, stories), *(one.cited for one in disputed)],
         signatures=case.signed(stories[:SHOWN_MAX]),
     )
 
@@ -225,7 +207,7 @@ def _locked(
         " a margin; only redeemed vouchers raise the floor of settling_at.",
         bearer=PAYEE,
         amount=lost,
-        entries=[*end_cited(case), *story_cited(case, stories)],
+        entries=[*case.end_cited, *story_cited(case, stories)],
         signatures=case.signed(stories[:SHOWN_MAX]),
     )
 
@@ -247,7 +229,7 @@ def d5(case: Case) -> Iterator[Verdict]:
     ]
     if failed:
         yield verdict("D5", FOUND, _outside(failed), _LOCK_RULE, entries=_cited(failed))
-    state, lanes, _ = ending(case)
+    state, lanes, _ = case.ending
     empty, lapsed = [], []
     for one in case.candidates:
         if not (_fresh(one, lanes) and _adds(one, lanes)):
@@ -303,7 +285,7 @@ def _windows(case: Case, those: Sequence[Candidate], what: str, lanes: dict[int,
         _LOCK_RULE,
         bearer=PAYEE if sure else UNDECIDED,
         amount=sum(gains.values()),
-        entries=[*end_cited(case), *story_cited(case, stories)],
+        entries=[*case.end_cited, *story_cited(case, stories)],
         signatures=case.signed(stories[:SHOWN_MAX]),
     )
 
@@ -334,7 +316,7 @@ def d6(case: Case) -> Iterator[Verdict]:
             f" {one.before.settling_at or 'not set'} then: the record does not follow.",
             _OVER_RULE,
             bearer=UNDECIDED,
-            entries=[*end_cited(case), one.cited],
+            entries=[*case.end_cited, one.cited],
         )
     if not (late or wrong):
         last = updates[-1] if updates else None
@@ -342,7 +324,7 @@ def d6(case: Case) -> Iterator[Verdict]:
         if last is not None and case.deadline is not None:
             finding += f" The last was included at height {last.height}, up to {case.deadline} was"
             finding += " in time."
-        entries = [*end_cited(case), *_cited([last] if last is not None else [])]
+        entries = [*case.end_cited, *_cited([last] if last is not None else [])]
         yield verdict("D6", CLEAR, finding, _OVER_RULE, entries=entries)
 
 
@@ -371,7 +353,7 @@ def _came_late(case: Case, one: Message) -> Verdict:
         _OVER_RULE,
         bearer=case.role(one.sender),
         amount=gain if gain > 0 and case.role(one.sender) == PAYEE else None,
-        entries=[*end_cited(case), *(m.cited for m in early), one.cited],
+        entries=[*case.end_cited, *(m.cited for m in early), one.cited],
         signatures=case.signed([story] if story is not None else []),
     )
 
@@ -422,7 +404,7 @@ def d10(case: Case) -> Iterator[Verdict]:
         finding = "settling_at did not change after Settle."
         if again:
             finding += f" {len(again)} further Settle(s) failed with 20 and changed nothing."
-        entries = [*end_cited(case), *_cited(again)]
+        entries = [*case.end_cited, *_cited(again)]
         yield verdict("D10", CLEAR, finding, _SETTLING_RULE, entries=entries)
 
 
@@ -499,7 +481,7 @@ _ALONE_RULE = (
 def d12(case: Case) -> Iterator[Verdict]:
     """The counterparty vanished: who was last heard of when, and what the other can do alone."""
     if case.collected:
-        entries = end_cited(case)
+        entries = case.end_cited
         yield verdict("D12", CLEAR, "The channel was collected.", _ALONE_RULE, entries=entries)
         return
     silent = []

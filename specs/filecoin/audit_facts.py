@@ -35,6 +35,7 @@ FAILED = "failed"
 SUPERSEDED = "superseded"
 SECRET_SHARED = "secret_shared"  # noqa: S105 - an event
 SERVICE_DELIVERED = "service_delivered"
+_TOLD = frozenset({"reason", "shortfall", "delta", "message", "exit", "by", "amount"})
 _ROLES = {ISSUED: PAYER, RECEIVED: PAYEE}
 
 
@@ -64,8 +65,8 @@ class Happening:
         of = f"{self.voucher.title} " if self.voucher is not None else ""
         told = ", ".join(
             f"{name} {self.params[name]}"
-            for name in ("reason", "shortfall", "delta", "message", "exit", "by", "amount")
-            if self.params.get(name) not in (None, "")
+            for name in self.params
+            if name in _TOLD and self.params[name] not in (None, "", [], {})
         )
         return f"{whose}: {of}{what}" + (f" ({told})" if told else "")
 
@@ -79,7 +80,8 @@ class Happening:
 class BookFacts:
     """What one tape says. `role`: whose book it is by its vouchers, "" where it has none.
 
-    `misnamed`: vouchers whose instance has another id than what was signed.
+    `misnamed`: vouchers whose instance has another id than what was signed. `head`: the greatest
+    height that any of its entries was decided at, 0 where there is none.
     """
 
     book: Book
@@ -87,49 +89,46 @@ class BookFacts:
     chain: Chain
     happenings: list[Happening] = field(default_factory=list)
     misnamed: list[Happening] = field(default_factory=list)
+    head: int = 0
 
     @property
     def side(self) -> str:
         """Ours or theirs."""
         return self.book.side
 
-    @property
-    def head(self) -> int | None:
-        """The greatest height that any of its entries was decided at."""
-        heights = [whole(entry.height) for entry in self.book.entries]
-        return max((one for one in heights if one is not None), default=None)
-
 
 def read_book(book: Book, key: str, shelf: Shelf) -> BookFacts:
     """Return the facts of a book about the channel `key`; every voucher goes onto the shelf."""
-    chain = fold_chain(book, f"{CHANNEL}/{key}", shelf)
-    facts = BookFacts(book, "", chain)
     prefix = f"{VOUCHER}/{key}/"
+    facts = BookFacts(book, _role(book, prefix), fold_chain(book, f"{CHANNEL}/{key}", shelf))
     held: dict[int, Voucher] = {}
     seen: int | None = None
-    roles: Counter[str] = Counter()
-    drafts: list[Happening] = []
     for entry in book.entries:
         height = whole(entry.height)
         seen = height if height is not None else seen
         name = entry.create or book.names.get(entry.instance or 0, "")
         if name.startswith(prefix):
-            draft = _of_voucher(facts, entry, name, prefix, held, seen, shelf)
+            found = _of_voucher(facts, entry, name, prefix, held, seen, shelf)
         else:
-            draft = _of_account(facts, entry, name, seen)
-        if draft is not None:
-            roles[_ROLES.get(draft.kind, "")] += 1
-            drafts.append(draft)
-    facts.role = PAYER if roles[PAYER] > roles[PAYEE] else PAYEE if roles[PAYEE] else ""
-    facts.happenings = [_with_role(one, facts.role) for one in drafts]
-    facts.misnamed = [_with_role(one, facts.role) for one in facts.misnamed]
+            found = _of_account(facts, entry, name, seen)
+        if found is not None:
+            facts.happenings.append(found)
+    heights = [whole(entry.height) for entry in book.entries]
+    facts.head = max((one for one in heights if one is not None), default=0)
     return facts
 
 
-def _with_role(one: Happening, role: str) -> Happening:
-    return Happening(
-        one.side, role, one.pos, one.at, one.height, one.kind, one.about, one.voucher, one.params
+def _role(book: Book, prefix: str) -> str:
+    """Return whose book it is by its vouchers (F2)."""
+    roles = Counter(
+        _ROLES.get(str(entry.params.get("role")), "")
+        for entry in book.entries
+        if entry.create is not None
+        and entry.outcome is None
+        and entry.create.startswith(prefix)
+        and isinstance(entry.params, dict)
     )
+    return PAYER if roles[PAYER] > roles[PAYEE] else PAYEE if roles[PAYEE] else ""
 
 
 def _of_voucher(
@@ -154,7 +153,9 @@ def _of_voucher(
         if found is None or entry.outcome is not None:
             return None
         voucher = found
-    one = Happening(facts.side, "", entry.pos, entry.at, seen, str(kind), name, voucher, params)
+    one = Happening(
+        facts.side, facts.role, entry.pos, entry.at, seen, str(kind), name, voucher, params
+    )
     if entry.create is not None and voucher.id and name != prefix + voucher.id:
         facts.misnamed.append(one)
     return one
@@ -167,4 +168,4 @@ def _of_account(facts: BookFacts, entry: Entry, name: str, seen: int | None) -> 
         return None
     params: Mapping[str, Json] = entry.params if isinstance(entry.params, dict) else {}
     kind = entry.event or "created"
-    return Happening(facts.side, "", entry.pos, entry.at, seen, kind, name, None, params)
+    return Happening(facts.side, facts.role, entry.pos, entry.at, seen, kind, name, None, params)

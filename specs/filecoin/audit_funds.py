@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ...fsm.audit import CLEAR, FOUND, Verdict
 from .audit_case import Case, Story, dispute, verdict
 from .audit_chain import Message
-from .audit_deadlines import SHOWN_MAX, end_cited, story_cited
+from .audit_deadlines import SHOWN_MAX, story_cited
 from .audit_papers import PAYEE
 from .audit_quantities import value_at
 
@@ -62,7 +62,7 @@ def _refused(case: Case, one: Message) -> Verdict:
         _FUNDS_RULE,
         bearer=case.role(one.sender) if lost else "nobody",
         amount=lost,
-        entries=[*entries, *(end_cited(case) if lost else [])],
+        entries=[*entries, *(case.end_cited if lost else [])],
         signatures=case.signed([story] if story is not None else []),
     )
 

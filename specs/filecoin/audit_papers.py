@@ -9,7 +9,9 @@ raises.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import base64
+from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -30,6 +32,10 @@ PAYEE = "payee"
 OTHER = "other"
 NOBODY = "nobody"
 UNKNOWN = "unknown"
+
+THREADS = 2
+THREADED_FROM = 1000
+"""So many signatures before threads are worth their start."""
 
 
 @dataclass(slots=True)
@@ -52,7 +58,8 @@ class Voucher:
     """A voucher by its id, with every copy that was seen. `terms` is None: it does not decode.
 
     `id`: 64 hexadecimal digits; "" of a text that does not decode (`problem` says why).
-    `for_channel`: its channel address is the audited channel's, in any form.
+    `for_channel`: its channel address is the audited channel's, in any form. `by`: whose it is by
+    its best copy: payer, payee, unknown, other or nobody.
     """
 
     id: str
@@ -61,13 +68,8 @@ class Voucher:
     problem: str = ""
     for_channel: bool = False
     copies: list[Copy] = field(default_factory=list)
-
-    @property
-    def by(self) -> str:
-        """Return whose voucher it is by its best copy: payer, payee, unknown, other or nobody."""
-        found = {copy.by for copy in self.copies}
-        ranking = (PAYER, PAYEE, UNKNOWN, OTHER, NOBODY)
-        return next((one for one in ranking if one in found), UNKNOWN)
+    by: str = UNKNOWN
+    _taken: dict[str, bool | None] = field(default_factory=dict)
 
     @property
     def short(self) -> str:
@@ -98,12 +100,23 @@ class Voucher:
 
     def redeemable_by_signature(self, by: str) -> bool | None:
         """Whether the chain takes its signature as `by`'s; None where that cannot be told here."""
-        answers = {
-            None if copy.by == UNKNOWN else copy.by == by
+        return self._taken.get(by)
+
+    def judge(self, keys: Keys, channel: Collection[str]) -> None:
+        """Say whose the copies' signatures are, and whether the voucher is the channel's."""
+        self.for_channel = self.terms is not None and self.terms.channel_addr in channel
+        for copy in self.copies:
+            _judge(self.signing, copy, keys)
+        found = {copy.by for copy in self.copies}
+        ranking = (PAYER, PAYEE, UNKNOWN, OTHER, NOBODY)
+        self.by = next((one for one in ranking if one in found), UNKNOWN)
+        on_chain = [
+            copy.by
             for copy in self.copies
             if copy.signature is not None and copy.signature.type != SIGNATURE_DELEGATED
-        }
-        return True if True in answers else None if None in answers else False
+        ]
+        unsure = None if UNKNOWN in on_chain else False
+        self._taken = {by: True if by in on_chain else unsure for by in (PAYER, PAYEE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +149,7 @@ class Shelf:
             voucher = Voucher("", None, problem=str(error)[:200])
             self.unreadable.append(voucher)
         else:
-            signing = terms.signing_bytes()
+            signing = _signing_bytes(shown, terms)
             name = blake2b(signing, digest_size=32).hexdigest()
             voucher = self.vouchers.setdefault(name, Voucher(name, terms, signing))
             copy = Copy(shown, terms.signature)
@@ -162,11 +175,44 @@ class Shelf:
         `channel`: the addresses that the chain resolves to the audited channel.
         """
         names = frozenset(channel)
+        self._recover_all()
         for voucher in self.vouchers.values():
-            if voucher.terms is not None:
-                voucher.for_channel = voucher.terms.channel_addr in names
-            for copy in voucher.copies:
-                _judge(voucher.signing, copy, keys)
+            voucher.judge(keys, names)
+
+    def _recover_all(self) -> None:
+        """Recover every signer not recovered yet; of many, on two threads (it is all in C)."""
+        waiting = [
+            (voucher.signing, copy, copy.signature)
+            for voucher in self.vouchers.values()
+            for copy in voucher.copies
+            if copy.signature is not None
+            and not copy.signer
+            and copy.signature.type in (SIGNATURE_SECP256K1, SIGNATURE_DELEGATED)
+        ]
+        if len(waiting) < THREADED_FROM:
+            _recover_some(waiting)
+            return
+        parts = [waiting[start :: 2 * THREADS] for start in range(2 * THREADS)]
+        with ThreadPoolExecutor(THREADS) as threads:
+            list(threads.map(_recover_some, parts))
+
+
+def _recover_some(waiting: Iterable[tuple[bytes, Copy, Signature]]) -> None:
+    for signing, copy, signature in waiting:
+        copy.signer = _recovered(signing, signature)
+
+
+def _signing_bytes(text: str, terms: SignedVoucher) -> bytes:
+    """Return the signed bytes of a text that decodes: the same, with null for the signature.
+
+    A text that decodes is canonical (voucher.py, invariant 1), so nothing is encoded once more.
+    """
+    if terms.signature is None:
+        return terms.signing_bytes()
+    raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    size = 1 + len(terms.signature.data)
+    head = 1 if size < 24 else 2  # of a byte string of at most 200 bytes
+    return raw[: -size - head] + b"\xf6"
 
 
 def _recovered(signing: bytes, signature: Signature) -> str:
@@ -181,8 +227,6 @@ def _judge(signing: bytes, copy: Copy, keys: Keys) -> None:
     if copy.signature is None:
         copy.by, copy.note = NOBODY, "not signed"
         return
-    if not copy.signer and copy.signature.type in (SIGNATURE_SECP256K1, SIGNATURE_DELEGATED):
-        copy.signer = _recovered(signing, copy.signature)
     unsure = ""
     for by, addresses in ((PAYER, keys.payer), (PAYEE, keys.payee)):
         for address in addresses:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ...fsm.audit import Measure, Quantities
-from .audit_attainable import Attained, Choice, attain, attain_merging
+from .audit_attainable import WORK_MAX, Attained, Choice, attain, attain_merging
 from .audit_chain import Chain, Message
 from .audit_papers import PAYER, Voucher
 from .audit_recheck import Lane, State
@@ -25,8 +25,8 @@ from .voucher import SignedVoucher
 
 UNIT = "attofil"
 EPOCHS = "epoch"
-ROW_WORK_MAX = 60_000
-ROWS_WORK_MAX = 1_200_000
+ROW_WORK_MAX = 20_000
+ROWS_WORK_MAX = 200_000
 MERGING_ROWS_MAX = 100
 
 MEASURES = (
@@ -112,7 +112,11 @@ def feasible(
 
 
 def attained(
-    state: State, lanes: dict[int, Lane], held: Sequence[Candidate], height: int
+    state: State,
+    lanes: dict[int, Lane],
+    held: Sequence[Candidate],
+    height: int,
+    work: int = WORK_MAX,
 ) -> Attained:
     """Return what `to_send` could become with these vouchers, proven ones for "at least".
 
@@ -120,14 +124,14 @@ def attained(
     are not proven, "at most" assumes the best.
     """
     sure = [one for one in held if one.proven and one.known is not None and one.known <= height]
-    least = _choose(state, lanes, sure)
+    least = _choose(state, lanes, sure, work)
     if len(sure) == len(held):
         return least
-    most = _choose(state, lanes, held)
+    most = _choose(state, lanes, held, work)
     return Attained(least.least, max(least.most, most.most), least.vouchers)
 
 
-def _choose(state: State, lanes: dict[int, Lane], held: Sequence[Candidate]) -> Attained:
+def _choose(state: State, lanes: dict[int, Lane], held: Sequence[Candidate], work: int) -> Attained:
     plain = [one for one in held if not one.terms.merges]
     by_lane: dict[int, list[Choice]] = {}
     for one in plain:
@@ -138,7 +142,7 @@ def _choose(state: State, lanes: dict[int, Lane], held: Sequence[Candidate]) -> 
     grouped = [
         (lanes[lane].redeemed if lane in lanes else 0, by_lane[lane]) for lane in sorted(by_lane)
     ]
-    found = attain(state.to_send, state.balance, grouped)
+    found = attain(state.to_send, state.balance, grouped, work)
     if len(plain) == len(held):
         return found
     merging = attain_merging(
@@ -312,7 +316,7 @@ class _Running:
     def _searched(self) -> Attained:
         deadline = deadline_of(self.state)
         held = list(feasible(self.held, self.lanes.get, self.height, deadline))
-        return attained(self.state, self.lanes, held, self.height)
+        return attained(self.state, self.lanes, held, self.height, ROW_WORK_MAX)
 
     def _greedy(self) -> int:
         """Return what the best of the lanes give, the greatest gains first, while they fit."""

@@ -7,7 +7,8 @@ names the entry and what speaks against it; the last is everything that the tape
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from ...fsm.audit import UNDECIDABLE, Cited, Statement, Verdict
 from .audit_case import Case, Story
@@ -18,9 +19,9 @@ from .audit_papers import NOBODY, OTHER, PAYEE, PAYER
 SHOWN_MAX = 20
 
 
-def some(cited: Sequence[Cited]) -> tuple[Cited, ...]:
+def some(cited: Iterable[Cited]) -> tuple[Cited, ...]:
     """Return the first of many entries; a statement that rests on thousands names twenty."""
-    return tuple(cited[:SHOWN_MAX])
+    return tuple(islice(cited, SHOWN_MAX))
 
 
 def chain_part(case: Case) -> Iterator[Statement]:
@@ -127,30 +128,28 @@ def obtainable_part(case: Case) -> Iterator[Statement]:
     rows = case.rows
     if not rows:
         return
-    state = case.state
     exposed = max(rows, key=lambda row: int(row.values["exposure"] or 0))
-    word = {True: "both books", False: "one book's word"}[case.complete]
+    word = "both books" if case.complete else "one book's word"
     yield Statement(
-        f"On {word}: the payee had most to redeem at height {exposed.height}: held"
-        f" {exposed.values['exposure']} beyond what was redeemed, of which Collect pays nothing."
+        f"On {word}: most was at stake at height {exposed.height}, when the payee held"
+        f" {exposed.values['exposure']} beyond what was redeemed."
     )
+    state, _, number = case.ending
     if case.deadline is not None:
-        at_end = case.obtainable(min(case.deadline, case.head), None)
+        at_end = case.obtainable(min(case.deadline, case.head), number)
         least = at_end.least
         reach = f"{least}" if at_end.exact else f"at least {least}, at most {at_end.most}"
         tense = "could have brought" if case.over else "can still bring"
+        told = [case.stories[name] for name in at_end.vouchers[:SHOWN_MAX]]
         yield Statement(
             f"Up to height {case.deadline} the payee {tense} its share to {reach}; redeemed were"
             f" {state.to_send}.",
-            tuple(
-                cited for name in at_end.vouchers[:SHOWN_MAX] for cited in case.stories[name].cited
-            ),
+            tuple(cited for story in told for cited in story.cited),
         )
-        back = state.balance if not case.collected else state.paid_from + state.paid_to
         yield Statement(
             f"From height {case.deadline + 1} the payer can have what is not redeemed: at least"
-            f" {max(0, back - at_end.most)} if the payee redeems what it holds,"
-            f" {back - state.to_send} as it stands."
+            f" {max(0, state.balance - at_end.most)} had the payee redeemed all it could,"
+            f" {state.balance - state.to_send} as it stands."
         )
     over = [row for row in rows if (row.values["over_issued"] or "0") != "0"]
     if over:
@@ -258,7 +257,7 @@ def undecidable_part(case: Case, verdicts: Sequence[Verdict]) -> Iterator[Statem
         why = unsure[0].voucher.copies[0].note
         yield Statement(
             f"Whose signature {len(unsure)} vouchers carry: {why}.",
-            some([cited for story in unsure for cited in story.cited]),
+            some(cited for story in unsure for cited in story.cited),
         )
     for one in case.chain.messages:
         if one.expected is not None and one.expected.undecided:
@@ -293,5 +292,5 @@ def _receipt_times(case: Case) -> Iterator[Statement]:
         yield Statement(
             f"When the payee received {len(alone)} vouchers: one side alone says so. An"
             " acknowledgement by the other, or a checkpoint that it cosigned, would bound it.",
-            some([cited for story in alone for cited in story.cited]),
+            some(cited for story in alone for cited in story.cited),
         )

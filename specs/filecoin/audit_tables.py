@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from ...fsm.audit import Mark, Table
 from .audit_case import Case, Story
+from .audit_chain import Message
+from .audit_facts import Happening
 from .policies import Terms, literal, strict
 
 _COLUMNS = (
@@ -27,14 +30,15 @@ _COLUMNS = (
 
 def timeline(case: Case) -> Iterator[Mark]:
     """Yield everything that happened, by height, then time, then place."""
-    marks = [Mark(one.height, one.at, "chain", one.says, one.cited) for one in case.chain.messages]
-    marks += [
-        Mark(one.height, one.at, "private", one.says, one.cited)
-        for book in case.books
-        for one in book.happenings
-    ]
+    marks = [_mark("chain", one) for one in case.chain.messages]
+    marks += [_mark("private", one) for book in case.books for one in book.happenings]
     marks.sort(key=lambda one: (one.height or 0, one.at, one.cited.side, one.cited.pos))
     yield from marks
+
+
+def _mark(kind: Literal["chain", "private"], one: Message | Happening) -> Mark:
+    cited = one.cited
+    return Mark(one.height, one.at, kind, cited.says, cited)
 
 
 def tables(case: Case) -> Iterator[Table]:
