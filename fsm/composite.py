@@ -145,7 +145,7 @@ class Map(Type):
         return {
             key if key in old else self.key.coerce(key, place): item
             if old.get(key, self) is item
-            else self.of.coerce(item, f"{place}.{key}")
+            else self.of.admit(old.get(key), item, f"{place}.{key}")
             for key, item in new.items()
         }
 

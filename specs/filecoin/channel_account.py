@@ -210,22 +210,18 @@ def unsigned(channel: str, lane: int, nonce: int, amount: int, conditions: Book)
         return ""
 
 
-def dominated(vouchers: Vouchers, newest: Lanes, lane: int, found: Book) -> str:
+def dominated(vouchers: Vouchers, last: Mapping[int, str], found: Book) -> str:
     """Return the id of the lane's newest voucher before `found`, if `found` is better in all.
 
     It is if it is worth no less and can be redeemed whenever the other can. "": there is none.
     """
-    last = newest.get(lane)
-    if last is None:
+    known = last.get(found["lane"], "")
+    one = vouchers.get(found["lane"], {}).get(known)
+    if one is None or known == found["id"] or found["amount"] < one["amount"]:
         return ""
-    of_lane = vouchers.get(lane, {})
-    for known, one in of_lane.items():
-        if one["nonce"] == last["nonce"] and known != found["id"]:
-            wider = found["time_lock_min"] <= max(one["time_lock_min"], 0) and (
-                found["time_lock_max"] == 0 or 0 != one["time_lock_max"] <= found["time_lock_max"]
-            )
-            return known if wider and found["amount"] >= one["amount"] else ""
-    return ""
+    ends, others = found["time_lock_max"], one["time_lock_max"]
+    wider = found["time_lock_min"] <= max(one["time_lock_min"], 0)
+    return known if wider and (ends == 0 or 0 != others <= ends) else ""
 
 
 def watermark(marks: Marks, spent: Mapping[int, int], lane: int) -> int:
