@@ -24,6 +24,7 @@ from .. import specs
 from ..fsm.audit import Auditor
 from ..fsm.compiler import load
 from ..fsm.errors import SpecError
+from ..fsm.evidence import Checker
 from ..fsm.importing import Importer
 from ..fsm.machine import Machine
 from ..fsm.types import Type
@@ -136,6 +137,12 @@ def auditors() -> Iterator[Auditor]:
     """Yield the auditor of every system that has one."""
     for path in sorted(folder().glob("*/audits.py")):
         yield _import(f"{path.parent.name}.audits").AUDITOR
+
+
+def checkers() -> Iterator[Checker]:
+    """Yield what checks the evidence of every system that has it."""
+    for path in sorted(folder().glob("*/evidence.py")):
+        yield _import(f"{path.parent.name}.evidence").CHECKER
 
 
 def stories() -> dict[str, Any]:

@@ -81,6 +81,14 @@ def newest(reader: Reader, key: VerifierKey | None = None) -> int | None:
     return rows[0][0] if rows else None
 
 
+def sizes(reader: Reader) -> list[int]:
+    """Return the sizes of all checkpoints that somebody cosigned, ascending."""
+    if not _kept(reader):
+        return []
+    rows = reader.table("cosignature", "DISTINCT size", tuple[int], "ORDER BY size")
+    return [size for (size,) in rows]
+
+
 def note_of(reader: Reader, size: int) -> str | None:
     """Return the signed checkpoint of `size` as the tape holds it, or None."""
     rows = reader.table("checkpoint", "note", tuple[str], "WHERE size = ?", (size,))

@@ -5,7 +5,8 @@ has to check a proof may copy it, read it and run it. It knows the Merkle tree o
 C2SP's text forms: signed notes, checkpoints, cosignatures and tlog-proofs. It trusts the keys that
 its caller gives, and no key that the evidence brings along.
 
-Everything here either returns or raises EvidenceInvalid, whatever the input is.
+Everything here either returns or raises EvidenceInvalid, whatever the input is. `dispute.py` beside
+it checks whole bundles with it, also when this file is run as a program.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import base64
 import binascii
 import hashlib
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -418,3 +420,9 @@ def open_checkpoint(note: bytes, keys: Sequence[VerifierKey]) -> Checkpoint:
     if not any(key.kind == ED25519 and key.name == checkpoint.origin for key, _ in opened.signed):
         raise EvidenceInvalid(f"no known key of {checkpoint.origin} itself signed this checkpoint")
     return checkpoint
+
+
+if __name__ == "__main__":
+    from dispute import main  # type: ignore[import-not-found]
+
+    sys.exit(main())
