@@ -260,6 +260,8 @@ def send(url: str, body: bytes) -> Answer:
             connection.request("POST", path, body, headers)
             with connection.getresponse() as response:
                 content = response.read(ANSWER_BYTES_MAX + 1)
+                if response.length and len(content) <= ANSWER_BYTES_MAX:
+                    raise http.client.IncompleteRead(content, response.length)
                 kind_of = response.getheader("Content-Type", "")
                 answers.put(Answer(response.status, kind_of, content))
         except Exception as error:
@@ -277,6 +279,8 @@ def send(url: str, body: bytes) -> Answer:
         raise WitnessUnreachable(f"no answer within {EXCHANGE_S:g} s", place=url) from None
     if isinstance(found, http.client.HTTPException):
         raise WitnessAnswerInvalid(f"this is no HTTP: {found!r}"[:200], place=url) from found
+    if isinstance(found, UnicodeError):
+        raise WitnessUrlInvalid("no host can have that name", place=url) from found
     if isinstance(found, OSError):
         raise WitnessUnreachable(found.strerror or str(found), place=url) from found
     if isinstance(found, Exception):
