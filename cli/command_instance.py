@@ -121,7 +121,8 @@ def _known_name(engine: Any, instance: str) -> str:
     with Inspector(engine.tape) as inspector:
         if "/" in instance and not inspector.named(instance):
             return instance
-        return inspector.find(instance)
+        gone = inspector.grave(instance)
+        return inspector.find(instance) if gone is None else gone.stone.name
 
 
 def _parameters(engine: Any, name: str, event: str, words: list[str]) -> dict[str, Any]:

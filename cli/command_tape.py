@@ -35,6 +35,7 @@ def verify(
     from ..engine.verify import verify as verify_tape
     from ..storage.files import Files
     from ..storage.reader import Reader
+    from ..storage.verify import notes as notes_of
 
     with Reader.open(Files.of(tape, anchor)) as reader:
         size = reader.stored_size()
@@ -42,10 +43,12 @@ def verify(
             findings = verify_tape(reader, report)
         root = reader.edge_at(size).root().hex() if not findings else None
         checkpoint = reader.anchored() if not findings else None
+        notes = notes_of(reader) if not findings else []
     if json:
         places = [{"place": one.place, "message": one.message} for one in findings]
         upto = checkpoint.size if checkpoint else None
-        say_json({"entries": size, "root": root, "anchored": upto, "findings": places})
+        said = {"entries": size, "root": root, "anchored": upto, "findings": places}
+        say_json(said | ({"notes": notes} if notes else {}))
     elif findings:
         for one in findings:
             say(f"{one.place}: {one.message}")
@@ -54,6 +57,8 @@ def verify(
         anchored = f"anchored at {checkpoint.size}" if checkpoint else "not anchored"
         say(f"{size} entries, sound; {anchored}")
         say(f"root {root}")
+        for note in notes:
+            say(f"note: {note}")
     return EXIT_FINDING if findings else EXIT_DONE
 
 

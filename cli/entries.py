@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..engine.collection import Grave
     from ..fsm.entry import Entry
     from ..fsm.machine import Field, Machine, Parameter
     from ..fsm.types import Type
@@ -86,6 +87,15 @@ def what(entry: Entry) -> str:
     if entry.offer is not None:
         return f"{entry.event} (parked at {entry.offer}, offered again)"
     return f"timer {entry.timer}: {entry.event}" if entry.timer else str(entry.event)
+
+
+def collected_line(grave: Grave) -> str:
+    """Return in words that an instance was collected, and since when."""
+    from ..fsm.moments import show_time
+
+    entry = grave.entry
+    by = f" by {entry.by}" if entry.by else ""
+    return f"collected at position {entry.pos}, {show_time(entry.at)}{by}: its hashes are kept"
 
 
 def cause_of(entry: Entry) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..fsm.errors import EXIT_DONE
-from .entries import entry_lines
+from .entries import collected_line, entry_lines
 from .looking import looking
 from .options import DEFAULT_TAPE, AnchorOption, InstanceArgument, JsonOption, TapeOption
 from .output import say, say_json
@@ -35,20 +35,25 @@ def history(
     Merged with the entries of the instances linked to it: by its machine's `links`, by what its
     entries raised, or by what caused them. `← 17` names the entry that one came from.
     """
+    from ..engine.inspect import entry_json
     from ..engine.timeline import timeline
 
     with looking(tape, anchor) as inspector:
+        gone = inspector.grave(instance)
         refused = "/" in instance and not inspector.named(instance)
-        name = instance if refused else inspector.find(instance)
+        name = gone.stone.name if gone else instance if refused else inspector.find(instance)
         told = timeline(inspector, name, time.time_ns() // 1000, alone=alone)
         if json:
-            say_json([one.json() for one in told.entries])
+            of_it = [entry_json(gone.about) | {"instance_name": name}] if gone else []
+            say_json(of_it + [one.json() for one in told.entries])
             return EXIT_DONE
         group = told.group
         linked = group.names if group and len(group.names) > 1 else []
         short = dict(zip(linked, labels(linked), strict=True))
         width = max(map(len, short.values()), default=0)
         say(name)
+        if gone is not None:
+            say(f"  {collected_line(gone)}")
         for line in group_lines(group, short) if group else []:
             say(line)
         for one in told.entries:

@@ -24,13 +24,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from ..fsm.entry import COLLECTED, ENTRY_BYTES_MAX, SHRUNK, Entry, decode, encode
 from ..fsm.errors import CallerError, SpecError
 from ..fsm.fold import Folded
 from ..fsm.tombstone import Tombstone, packed, positions_of, tombstones
+from ..fsm.types import Json
 from ..storage import collection, cosignatures, projection
 from ..storage.merkle import WIDTH
 from ..storage.reader import Reader
+from ..storage.tape import Tape
 from ..storage.verify import Finding
 from .loading import folded_of
 from .world import World
@@ -158,14 +162,17 @@ def _instances(reader: Reader, fresh: dict[int, Folded]) -> Iterator[Folded]:
 def collect(
     engine: Engine,
     *,
+    shrinking: bool = False,
+    uncosigned: bool = False,
     by: str | None = None,
     batch_entries: int = BATCH_ENTRIES,
     progress: Progress = lambda _: None,
 ) -> Collection:
     """Collect everything that may go, batch by batch, and take its bytes off the disk.
 
-    The tape is anchored first. Others may write between two batches. Crash: every batch is whole
-    or not there; run it again. Raises TapeDamaged, and nothing of that batch goes.
+    `shrinking`: then shrink what can be shrunk, see `shrink`. The tape is anchored first. Others
+    may write between two batches. Crash: every batch is whole or not there; run it again. Raises
+    TapeDamaged, and nothing of that batch goes; NotCosigned.
     """
     engine.flush()
     engine.anchor()
@@ -184,7 +191,9 @@ def collect(
             found.instances += len(went)
             found.entries += sum(folded.seq for folded in went)
             progress(found.entries)
-        if found.entries or collection.leftovers(engine.tape):
+        if shrinking:
+            found.blocks_shrunk = shrink(engine, uncosigned=uncosigned, by=by)
+        if found.entries or found.blocks_shrunk or collection.leftovers(engine.tape):
             found.compacted = _compact(engine)
     found.bytes_after = collection.size_bytes(engine.tape)
     return found
@@ -289,11 +298,8 @@ def shrink(engine: Engine, *, uncosigned: bool = False, by: str | None = None) -
     no witness signed one.
     """
     tape, world = engine.tape, engine.world
-    upto = tape.anchored_size if uncosigned else cosignatures.newest(tape)
-    if upto is None:
-        hint = "let a witness cosign (`statetape cosign`), or say --uncosigned"
-        raise NotCosigned("no checkpoint of this tape is cosigned by a witness", hint=hint)
     with engine.turn():
+        upto = check_cosigned(tape, uncosigned=uncosigned)
         blocks = collection.shrinkable(tape, min(upto, tape.anchored_size))
         if not blocks:
             return 0
@@ -320,6 +326,15 @@ def shrink(engine: Engine, *, uncosigned: bool = False, by: str | None = None) -
         world.absorb(bodies)
         world.flushed()
     return len(blocks)
+
+
+def check_cosigned(tape: Tape, *, uncosigned: bool = False) -> int:
+    """Return the size up to which hashes may be shrunk, or raise NotCosigned."""
+    upto = tape.anchored_size if uncosigned else cosignatures.newest(tape)
+    if upto is None:
+        hint = "let a witness cosign (`statetape cosign`), or say --uncosigned"
+        raise NotCosigned("no checkpoint of this tape is cosigned by a witness", hint=hint)
+    return upto
 
 
 def _ranges(blocks: Iterable[int]) -> list[tuple[int, int]]:
@@ -390,8 +405,48 @@ class Grave:
     @property
     def positions(self) -> list[int]:
         """The positions of its entries that this entry names."""
-        same = (one for one in self.entry.collected or () if one.pos == self.stone.pos)
-        return [pos for one in same for pos in positions_of(one)]
+        return [pos for one in self.about.collected or () for pos in positions_of(one)]
+
+    @property
+    def about(self) -> Entry:
+        """The entry, without what it says of others."""
+        mine = [one for one in self.entry.collected or () if one.pos == self.stone.pos]
+        return msgspec.structs.replace(self.entry, collected=mine)
+
+    def json(self) -> dict[str, Json]:
+        """Return it for machines."""
+        return {
+            "instance": self.stone.name,
+            "state": self.stone.state,
+            "final": True,
+            "created": self.stone.pos,
+            "seq": self.stone.seq,
+            "digest": self.stone.digest,
+            "positions": self.positions,
+            "collected": self.entry.pos,
+            "collected_at": self.entry.at,
+            "collected_by": self.entry.by,
+        }
+
+
+def graves(reader: Reader, world: World) -> list[Grave]:
+    """Return what is left of every collected instance, by the position that created it."""
+    first = {**world.gone, **projection.gone(reader)}
+    found: dict[int, Grave] = {}
+    for pos in sorted(set(first.values())):
+        entry = decode(next(reader.bodies([pos])), f"entry {pos}")
+        for stone in entry.collected or ():
+            found.setdefault(stone.pos, Grave(stone, entry))
+    return [found[pos] for pos in sorted(found)]
+
+
+def grave_at(reader: Reader, pos: int) -> Grave | None:
+    """Return what is left of the instance whose entry stood at `pos`. Reads the whole tape."""
+    for entry in entries_about(reader):
+        for stone in entry.collected or ():
+            if stone.pos <= pos and pos in positions_of(stone):
+                return Grave(stone, entry)
+    return None
 
 
 def grave(reader: Reader, world: World, name: str) -> Grave | None:

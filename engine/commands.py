@@ -30,7 +30,7 @@ class InstanceUnknown(CallerError):
     code = "instance-unknown"
 
 
-class InstanceCollected(CallerError):
+class InstanceCollected(InstanceUnknown):
     """The entries of this instance were collected; its hashes and a tombstone are left."""
 
     code = "instance-collected"

@@ -27,7 +27,8 @@ from ..storage import projection
 from ..storage.errors import AnchorMissing
 from ..storage.files import Files
 from ..storage.reader import BATCH_ROWS, Reader
-from .commands import InstanceUnknown
+from .collection import Grave, grave, graves
+from .commands import InstanceCollected, InstanceUnknown
 from .loading import folded_of, open_world
 from .names import Names
 from .recent import Recent, recent
@@ -152,7 +153,8 @@ class Inspector:
             self.names = Names(reader, self.world.tail())
             self._fresh: dict[int, list[int]] = {}
             for pos, owner in enumerate(self.world.window, self.world.window_base):
-                self._fresh.setdefault(owner, []).append(pos)
+                if owner:
+                    self._fresh.setdefault(owner, []).append(pos)
             self._held = held.pop_all()
 
     @classmethod
@@ -179,10 +181,36 @@ class Inspector:
         meant = self.named(name)
         if len(meant) == 1:
             return meant[0]
+        grave = None if meant else self.grave(name)
+        if grave is not None:
+            raise self._unknown(grave.stone.name)
         near = meant or self.names.near(name)
         hint = f"did you mean {', '.join(near)}?" if near else "`statetape list` shows them all"
         why = f"{len(meant)} instances have the key" if meant else "no instance"
         raise InstanceUnknown(f"{why} {name!r} on this tape", hint=hint)
+
+    def _unknown(self, name: str) -> InstanceUnknown:
+        """Return the error for a name that no instance has, or has no more."""
+        pos = self.world.gone_position(name)
+        if pos is None:
+            return InstanceUnknown(f"no instance {name!r} on this tape")
+        why = f"{name} was collected (position {pos}): its hashes are kept, its entries are gone"
+        return InstanceCollected(why, hint=f"`statetape show {name}` tells what is left of it")
+
+    def grave(self, name: str) -> Grave | None:
+        """Return what is left of a collected instance, named as in `find`; None: it is not one."""
+        if self.names.meant(name):
+            return None
+        if self.world.gone_position(name) is not None:
+            return grave(self.reader, self.world, name)
+        ending = f"/{name}"
+        found = [*projection.gone_ending(self.reader, ending, 2)] if self.world.any_gone else []
+        found += [one for one in self.world.gone if one.endswith(ending)]
+        return grave(self.reader, self.world, found[0]) if len(set(found)) == 1 else None
+
+    def graves(self) -> list[Grave]:
+        """Return what is left of every collected instance, by the position that created it."""
+        return graves(self.reader, self.world)
 
     def named(self, name: str) -> list[str]:
         """Return the full names that `name` may mean: itself, or all that have it as their key."""
@@ -218,7 +246,7 @@ class Inspector:
         """Return an instance now, or at an earlier point. Raises InstanceUnknown."""
         instance = self.world.instance(name)
         if instance is None:
-            raise InstanceUnknown(f"no instance {name!r} on this tape")
+            raise self._unknown(name)
         if point is None:
             return self.seen(instance.folded())
         bodies = []
@@ -270,20 +298,23 @@ class Inspector:
         return recent(self.reader, instance, self._fresh.get(instance.pos, []), limit, keep)
 
     def history(self, name: str) -> list[Entry]:
-        """Return an instance's entries; of a name that never became one, its refused commands."""
+        """Return an instance's entries; of a name that is none, or none any more, what it refused.
+
+        Raises InstanceUnknown.
+        """
         instance = self.world.instance(name)
         if instance is not None:
             return [decode(body) for body in self.bodies(instance.pos)]
         positions = self.reader.positions_where({"create": name, "name": name})
-        if not positions:
-            raise InstanceUnknown(f"no instance {name!r} on this tape")
+        if not positions and self.world.gone_position(name) is None:
+            raise self._unknown(name)
         return [decode(body) for body in self.reader.bodies(positions)]
 
     def replay_bodies(self, name: str) -> list[bytes]:
         """Return what replaying one instance needs: its machine's entry and its own entries."""
         instance = self.world.instance(name)
         if instance is None:
-            raise InstanceUnknown(f"no instance {name!r} on this tape")
+            raise self._unknown(name)
         return list(self.reader.bodies([instance.spec, *self.positions(instance.pos)]))
 
 

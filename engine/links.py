@@ -30,6 +30,8 @@ from ..fsm.composite import List
 from ..fsm.decide import EVALUATION_ERRORS, Moment
 from ..fsm.entry import Entry, decode
 from ..fsm.errors import SpecError
+from ..storage.errors import EntryCollected
+from .collection import grave_at
 from .recent import Recent
 
 if TYPE_CHECKING:
@@ -88,6 +90,11 @@ class Group:
     def names(self) -> list[str]:
         """The names of its instances."""
         return [member.name for member in self.members]
+
+
+def collected(pos: int) -> str:
+    """Return why an instance cannot be shown whose collection the entry at `pos` records."""
+    return f"collected (position {pos})"
 
 
 def moment_of(inspector: Inspector, seen: Seen, now: int) -> Moment:
@@ -196,7 +203,9 @@ class _Search:
             self.missing.append(Missing(name, via, why))
             return
         if found is None:
-            self.missing.append(Missing(name, via, NOT_THERE))
+            gone = self.inspector.world.gone_position(name)
+            why = NOT_THERE if gone is None else collected(gone)
+            self.missing.append(Missing(name, via, why))
         else:
             self._names.add(found.name)
             self._join(self.inspector.seen(found.folded()), via)
@@ -255,7 +264,11 @@ class _Search:
             self.more = True
             return
         self._causes_left -= 1
-        entry = self._entry_at(pos)
+        try:
+            entry = self._entry_at(pos)
+        except EntryCollected:
+            self._missed(pos, via)
+            return
         owner = entry.instance or (entry.pos if entry.create and not entry.outcome else None)
         if owner is None:  # the tape's own entry, or a command to nobody
             return
@@ -266,6 +279,14 @@ class _Search:
             self._waiting.append((owner, entry))
             if began:
                 self._waiting.append((owner, self._entry_at(owner)))
+
+    def _missed(self, pos: int, via: str) -> None:
+        """Say whose the entry at `pos` was: it was collected."""
+        grave = grave_at(self.inspector.reader, pos)
+        name = grave.stone.name if grave else f"the instance of {pos}"
+        if name not in self._names and self._room():
+            self._names.add(name)
+            self.missing.append(Missing(name, via, collected(grave.entry.pos if grave else pos)))
 
     def _entry_at(self, pos: int) -> Entry:
         return decode(next(self.inspector.reader.bodies([pos])), f"entry {pos}")

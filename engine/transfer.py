@@ -19,7 +19,9 @@ from ..fsm.entry import (
     ENTRY_BYTES_MAX,
     FORMAT,
     HEAD,
+    HOLD,
     OPENED,
+    RELEASE,
     REORG,
     SPEC,
     Entry,
@@ -43,7 +45,7 @@ from ..storage.note import (
 from ..storage.reader import Reader
 from ..storage.tape import Tape
 from ..storage.verifier import EMPTY_ROOT, Checkpoint
-from .commands import Observe, Send, check_head, check_name, check_options
+from .commands import Hold, Observe, Send, check_head, check_hold, check_name, check_options
 from .engine import Engine
 from .loading import machine_of, spec_entry
 from .replay import differing
@@ -79,7 +81,9 @@ def read_lines(path: Path) -> Iterator[tuple[str, bytes, Entry]]:
             expected += 1
             if entry.pos != expected:
                 why = f"position {entry.pos}, and {expected} comes next"
-                raise EntryInvalid(why, place=place)
+                hint = "of a tape that was collected from only what is left can be exported: "
+                hint += "such a history has holes, and only a whole one is imported"
+                raise EntryInvalid(why, place=place, hint=hint if entry.pos > expected else "")
             if (entry.tape == OPENED) != (expected == 1):
                 raise EntryInvalid("a history begins with one `opened` entry", place=place)
             yield place, body, entry
@@ -143,6 +147,7 @@ class _History:
         self.digests: set[str | None] = set()
         self.instances: dict[int, Folded] = {}
         self.names: set[str] = set()
+        self.held: set[str] = set()
         self.keys: dict[tuple[int, str], int] = {}
 
     def take(self, body: bytes, entry: Entry) -> None:
@@ -176,6 +181,8 @@ class _History:
             self.machines[entry.pos] = machine
             self.digests.add(entry.digest)
             return spec_entry(entry, machine)
+        if entry.tape in (HOLD, RELEASE):
+            return self._about_hold(entry)
         if entry.tape not in (HEAD, REORG):
             raise EntryInvalid(f"a tape has no {entry.tape!r} entry")
         check_head(Observe(entry.chain or "", -1 if height is None else height))
@@ -188,6 +195,27 @@ class _History:
             pos=entry.pos,
             recorded=entry.recorded,
             tape=entry.tape,
+        )
+
+    def _about_hold(self, entry: Entry) -> Entry:
+        hold = Hold(entry.name or "", entry.text or "", entry.tape == RELEASE, entry.by, entry.at)
+        check_hold(hold)
+        if hold.instance not in self.names:
+            raise EntryInvalid(f"no entry created {hold.instance}")
+        if hold.release and hold.instance not in self.held:
+            raise EntryInvalid(f"{hold.instance} is not on hold")
+        if hold.release:
+            self.held.remove(hold.instance)
+        else:
+            self.held.add(hold.instance)
+        return Entry(
+            at=entry.at,
+            by=entry.by,
+            name=entry.name,
+            pos=entry.pos,
+            recorded=entry.recorded,
+            tape=entry.tape,
+            text=entry.text,
         )
 
     def _about_instance(self, body: bytes, entry: Entry) -> None:
