@@ -272,7 +272,7 @@ def best(
     refuse, as far as `seen` (balance, to_send, settling_at, lanes) tells, is left out: it is not
     spendable now, and nothing is said of later.
     """
-    chosen = []
+    chosen: list[Mapping[str, Any]] = []
     for lane in sorted(lane for lane in vouchers if first <= lane <= MAX_LANE):
         if len(chosen) == PAGE:
             break
@@ -312,13 +312,10 @@ def _open(
 
 
 def _window(one: Record, seen: Book, height: int) -> bool:
-    ends = one["time_lock_max"]
-    settling_at = seen["settling_at"]
-    return (
-        one["time_lock_min"] <= height
-        and (ends == 0 or height <= ends)
-        and (settling_at == 0 or height < settling_at)
-    )
+    lock, ends, settling_at = one["time_lock_min"], one["time_lock_max"], seen["settling_at"]
+    if height < lock or (ends != 0 and height > ends):
+        return False
+    return bool(settling_at == 0 or height < settling_at)
 
 
 def _can_pay(one: Record, lane: int, seen: Book) -> bool:
