@@ -174,7 +174,7 @@ def _table_lines(report: Report, *, everything: bool) -> Iterator[str]:
         yield from (f"  {line}" for line in table_lines(*_without(one.columns, rows, alike)))
         if alike:
             told = "; ".join(
-                f"{one.columns[place]}: {plain(one.rows[0][place])}" for place in alike
+                f"{one.columns[place]}: {plain(one.rows[0][place]) or '-'}" for place in alike
             )
             yield from _wrapped(f"of each: {told}", "  ", "    ")
         if len(one.rows) > shown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..fsm.errors import EXIT_DONE, EXIT_FINDING
-from .looking import looking
+from .looking import looking, uncollected
 from .options import DEFAULT_TAPE, AnchorOption, InstanceArgument, JsonOption, TapeOption
 from .output import UsageInvalid, say, say_json
 
@@ -53,27 +54,26 @@ def audit(
     """
     if markdown and json:
         raise UsageInvalid("--markdown and --json are two forms of the same: choose one")
-    found = _report(instance, tape, anchor, counterparty, html)
-    if html is not None:
-        _write_page(found, html)
-    if json:
-        import msgspec
-
-        say_json(msgspec.to_builtins(found))
-    elif markdown:
-        from . import audit_markdown
-
-        for line in audit_markdown.report_lines(found, everything=everything):
-            say(line)
-    else:
-        from . import audit_text
-
-        for line in audit_text.report_lines(found, everything=everything):
-            say(line)
+    with uncollected():
+        found = _report(instance, tape, anchor, counterparty, html)
         if html is not None:
-            say(f"page: {html}")
+            _write_page(found, html)
+        if json:
+            _say_report(found)
+        else:
+            _say_lines(found, markdown=markdown, everything=everything)
+            if html is not None and not markdown:
+                say(f"page: {html}")
     disputed = any(verdict.outcome == "found" for verdict in found.verdicts)
     return EXIT_FINDING if disputed else EXIT_DONE
+
+
+def _say_lines(report: Report, *, markdown: bool, everything: bool) -> None:
+    from . import audit_markdown, audit_text
+
+    form = audit_markdown if markdown else audit_text
+    for line in form.report_lines(report, everything=everything):
+        say(line)
 
 
 def _report(
@@ -92,6 +92,16 @@ def _report(
             for one in filter(None, (ours, theirs)):
                 refuse_own(html, one.reader.files)
         return audited(ours, instance, theirs)
+
+
+def _say_report(report: Report) -> None:
+    """Print a report as JSON. It can be long, and where the output is UTF-8 it is so at once."""
+    import msgspec
+
+    if sys.stdout.encoding.lower() == "utf-8":
+        say(msgspec.json.encode(report).decode())
+    else:
+        say_json(msgspec.to_builtins(report))
 
 
 def _write_page(report: Report, path: Path) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +11,7 @@ import typer
 from ..fsm.errors import EXIT_DONE
 from .entries import cause_of, effect_line, entry_lines, what
 from .history import labels, missing_lines
-from .looking import looking
+from .looking import looking, uncollected
 from .options import DEFAULT_TAPE, AnchorOption, InstanceArgument, JsonOption, TapeOption
 from .output import say, say_json, table_lines
 
@@ -57,7 +55,7 @@ def explain(
     from ..fsm.moments import parse_time
 
     at = time.time_ns() // 1000 if now is None else parse_time(now, "--now")
-    with _uncollected(), looking(tape, anchor) as inspector:
+    with uncollected(), looking(tape, anchor) as inspector:
         found = explained(inspector, inspector.find(instance), at)
         others = _counterparts(counterparty, found.place.name, at)
     if json:
@@ -82,18 +80,6 @@ def _counterparts(tape: Path | None, name: str, now: int) -> list[Explanation]:
         return []
     with looking(tape, None) as inspector:
         return counterparts(inspector, name, now)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Do without the garbage collector: what is read is bounded, and nearly all of it stays."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def explanation_lines(found: Explanation) -> Iterator[str]:

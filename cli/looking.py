@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -33,3 +34,15 @@ def looking(tape: Path, anchor: Path | None) -> Iterator[Inspector]:
 
     with reading(tape, anchor) as reader, Inspector(reader) as inspector:
         yield inspector
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Do without the garbage collector: what is read is bounded, and nearly all of it stays."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

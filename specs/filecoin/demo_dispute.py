@@ -261,7 +261,7 @@ NONE = Tale(
         story.Event(ACCOUNT, "redeem_due", {}, node=PAYEE),
         Drive(),
         *_COLLECTED,
-        Say("Is there anything to dispute?"),
+        Say("Did anybody lose anything?"),
         story.Look(PAYEE, _AUDIT, until="1. "),
     ),
     outside,
