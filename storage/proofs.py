@@ -101,6 +101,20 @@ def _middle(first: int, end: int) -> int:
     return first + (1 << (end - first - 1).bit_length() - 1)
 
 
+def tree_over(leaves: Sequence[bytes], size: int) -> Tree:
+    """Return the tree over the first `size` of some leaf hashes in memory."""
+
+    def tile(level: int, idx: int) -> Sequence[bytes]:
+        bits = level * WIDTH_BITS
+        first = idx * WIDTH
+        count = min(WIDTH, (size >> bits) - first)
+        return [
+            complete_root(leaves[at << bits : at + 1 << bits]) for at in range(first, first + count)
+        ]
+
+    return Tree(size, tile)
+
+
 def tree_of(reader: Reader, size: int) -> Tree:
     """Return the tree over the first `size` entries of a tape. Raises BeyondTape."""
     stored = reader.stored_size()
