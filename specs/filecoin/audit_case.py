@@ -444,6 +444,11 @@ def dispute(name: str) -> Callable[[Callable[[Case], Iterator[Verdict]]], Disput
     return marked
 
 
+def sentence(text: str) -> str:
+    """Return `text` with the capital letter that a sentence begins with."""
+    return text[:1].upper() + text[1:]
+
+
 def verdict(
     name: str,
     outcome: Outcome,
@@ -487,5 +492,6 @@ __all__ = [
     "Story",
     "dispute",
     "open_case",
+    "sentence",
     "verdict",
 ]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ...fsm.audit import CLEAR, FOUND, UNDECIDABLE, Cited, Verdict
 from ...fsm.fold import merge
 from ...fsm.types import Json
-from .audit_case import Case, Story, dispute, verdict
+from .audit_case import Case, Story, dispute, sentence, verdict
 from .audit_chain import COLLECT, OBSERVED, SETTLE, UPDATE, Message
 from .audit_facts import ACCOUNT, SERVICE_DELIVERED, SUBMITTED, BookFacts, Happening
 from .audit_papers import PAYEE, PAYER
@@ -181,7 +181,7 @@ def submitted(case: Case) -> Iterator[Verdict]:
         yield verdict(
             "D16",
             FOUND,
-            f"{claim.says}; its receipt: {message.outcome}.",
+            f"{sentence(claim.says)}; its receipt: {message.outcome}.",
             _SUBMITTED,
             bearer=claim.role or "undecided",
             entries=[claim.cited, message.cited],
@@ -314,7 +314,7 @@ def books(case: Case) -> Iterator[Verdict]:
         yield verdict(
             "D18",
             FOUND,
-            f"{difference.says[:1].upper()}{difference.says[1:]}.",
+            f"{sentence(difference.says)}.",
             _BOOKS,
             bearer="undecided",
             entries=difference.cited,
@@ -393,7 +393,7 @@ def after(case: Case) -> Iterator[Verdict]:
         yield verdict(
             "D20",
             FOUND,
-            f"{claim.says} at height {height}, after Settle at {settle.height}: {then}.",
+            f"{sentence(claim.says)} at height {height}, after Settle at {settle.height}: {then}.",
             _AFTER,
             bearer=PAYEE if case.over and story.applied is None else "nobody",
             amount=lost or None,

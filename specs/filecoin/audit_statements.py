@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from ...fsm.audit import UNDECIDABLE, Cited, Statement, Verdict
-from .audit_case import Case, Story
+from .audit_case import Case, Story, sentence
 from .audit_chain import ADOPTED, CHECKED, OBSERVED, Message
 from .audit_facts import ACCEPTED, APPLIED, FAILED, SERVICE_DELIVERED, SUBMITTED
 from .audit_papers import NOBODY, OTHER, PAYEE, PAYER
@@ -162,7 +162,7 @@ def obtainable_part(case: Case) -> Iterator[Statement]:
 def contradicted_part(case: Case) -> Iterator[Statement]:
     """Claims that a signature, a receipt or the other book speaks against."""
     for difference in case.differences:
-        yield Statement(f"{difference.says[:1].upper()}{difference.says[1:]}.", difference.cited)
+        yield Statement(f"{sentence(difference.says)}.", difference.cited)
     for book in case.books:
         for one in book.misnamed:
             yield Statement(
@@ -205,7 +205,7 @@ def _against_receipts(story: Story) -> Iterator[Statement]:
             continue
         if (claim.kind == APPLIED) not in [one.accepted for one in match]:
             yield Statement(
-                f"{claim.says}; the chain facts say: {match[0].outcome}.",
+                f"{sentence(claim.says)}; the chain facts say: {match[0].outcome}.",
                 (claim.cited, *(one.cited for one in match)),
             )
 

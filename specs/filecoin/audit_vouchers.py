@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from ...fsm.audit import CLEAR, FOUND, UNDECIDABLE, Cited, Verdict
-from .audit_case import Case, Story, dispute, verdict
+from .audit_case import Case, Story, dispute, sentence, verdict
 from .audit_chain import UPDATE, Message
 from .audit_facts import Happening
 from .audit_papers import NOBODY, OTHER, PAYEE, PAYER, UNKNOWN
@@ -288,7 +288,7 @@ def _foreign(case: Case, story: Story) -> Verdict:
     return verdict(
         "D13",
         FOUND,
-        f"{voucher.title[:1].upper()}{voucher.title[1:]} {why}.{believed}",
+        f"{sentence(voucher.title)} {why}.{believed}",
         _SIGNER,
         bearer=PAYEE if delta else "nobody",
         amount=delta,
@@ -425,7 +425,7 @@ def restarted(case: Case) -> Iterator[Verdict]:
         yield verdict(
             "D19",
             FOUND,
-            f"{story.voucher.title[:1].upper()}{story.voucher.title[1:]} was issued"
+            f"{sentence(story.voucher.title)} was issued"
             f" when its lane stood at nonce {passed}: it can never be redeemed; {then}.",
             _ANEW,
             bearer=PAYEE if lost else "nobody",
