@@ -184,6 +184,8 @@ def _as_json(found: Verified) -> dict[str, Any]:
             {"size": one.size, "time": one.time_s, "witness": one.witness} for one in parts.seen
         ],
         "existed_before": witnessed.time_s if witnessed else None,
+        "decided_again": found.decided,
+        "final": found.final,
         "held": found.held,
         "not_checked": found.open,
         "not_proved": list(NOT_PROVED),

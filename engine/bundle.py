@@ -49,7 +49,7 @@ class BundleEmpty(CallerError):
 class Exported:
     """A bundle's bytes, what is in it, and what its maker should know."""
 
-    content: bytes
+    content: bytes = field(repr=False)
     main: str
     origin: str
     size: int
@@ -187,13 +187,21 @@ class Verified:
 
     bundle: Bundle
     problems: list[Problem]
-    held: list[str]
-    open: list[str]
+    held: list[str] = field(default_factory=list)
+    """What the systems found to be so, in words."""
+    open: list[str] = field(default_factory=list)
+    """What could not be checked, and why."""
+    decided: int = 0
+    """Instances whose entries were decided again, every byte as recorded."""
+    final: list[str] = field(default_factory=list)
+    """Those of them that no later entry can change."""
 
     @property
     def lines(self) -> list[str]:
         """What was found, for people."""
-        lines = self.bundle.told(self.problems, self.held)
+        held = [f"deciding again gives the same bytes: {self.decided} of {len(self.bundle.rows)}"]
+        held += [f"final, no later entry can change it: {name}" for name in self.final]
+        lines = self.bundle.told(self.problems, [*held, *self.held])
         return [*lines, *(f"  {printable(one)}" for one in self.open)]
 
 
@@ -226,7 +234,7 @@ def verify(
 ) -> Verified:
     """Return everything that is wrong with a bundle's bytes, and what holds. Never raises."""
     found = Bundle(data, logs, witnesses, threshold)
-    result = Verified(found, list(found.problems), [], [])
+    result = Verified(found, list(found.problems))
     instances = _instances(found, result.problems)
     for pos in sorted(instances):
         _decide_again(found, pos, instances[pos], result)
@@ -277,11 +285,10 @@ def _decide_again(found: Bundle, pos: int, entries: Sequence[Entry], result: Ver
         result.problems.append(Problem(10, code, place, printable(difference.why[:500])))
         return
     result.open += [f"{name}: {note}" for note in report.notes]
-    what = "its machine decides the same bytes again"
+    result.decided += 1
     machine = replayer.world.machines[row["spec"]]
     if machine.states[row["state"]].final:
-        what += "; its state is final: no later entry can change it"
-    result.held.append(f"{name}: {what}")
+        result.final.append(name)
 
 
 def _body(found: Bundle, pos: int) -> bytes:

@@ -428,10 +428,10 @@ class Bundle:
         lines.append(f"  {why} as {newest.origin}")
         lines.append(f"  {NO_PAYLOAD}")
         for row in self.rows.values():
-            what = f"{row['name']}: its entries 1 to {row['seq']}, none missing between them"
-            lines.append(f"  {what}; the last, {row['last']}, leaves it {row['state']}")
+            what = f"entries 1 to {row['seq']}, none missing between them"
+            lines.append(f"  {row['name']}: {what}; at {row['last']} {row['state']}")
         if self.witnessed is None:
-            lines.append("  when: by the log's own clock only, no witness was asked about")
+            lines.append("  when that was, only by the log's own clock: no witness vouches for it")
         else:
             by = f"by {self.witnessed.witness}"
             lines.append(f"  all of them existed before {self.witnessed.when}, {by}")
