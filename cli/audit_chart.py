@@ -63,7 +63,7 @@ NARROW = Size("narrow", 344, 250, 50, 14, 3)
 TOP = 34
 EDGE = 8 * TENTH
 """What the axis of heights leaves free on either side, in tenths of a pixel."""
-TRACK = 46
+TRACK = 52
 """Height of a track of the timeline, in pixels."""
 
 
@@ -173,7 +173,7 @@ class Plot:
         ]
         self.uprights = self._uprights([one for one in report.measures if one.unit in HEIGHTS])
         self.marks: list[Mark] = [
-            one for one in timeline(report, MARKS_SHOWN) if not isinstance(one, Left)
+            one for one in timeline(report, MARKS_SHOWN, spread=True) if not isinstance(one, Left)
         ]
         heights = {one.height for one in self.quantities}
         heights |= {height for height, _ in self.uprights}
@@ -321,7 +321,7 @@ class Drawing:
         yield (
             f'<rect class="cut" x="{left}" y="{TOP}" width="{wide}" height="{self.size.height}"/>'
         )
-        told = f"{cut.last - cut.first} quiet" if self.size.name == "wide" else "⫽"
+        told = f"{cut.last - cut.first} quiet" if self.size.name == "wide" else "//"
         yield f'<text class="cut" x="{middle}" y="{bottom - 6}">{told}</text>'
 
     def uprights(self, bottom: int) -> Iterator[str]:
@@ -421,8 +421,9 @@ class Drawing:
             piles[column] = piles.get(column, 0) + 1
         for column, high in piles.items():
             if high > STACK_MAX:
-                x, y = column * 9 + 18, base - 9 * (STACK_MAX - 1) + 4
-                more = f"+{high - STACK_MAX}"
+                x, y = column * 9 + 4, base - 9 * STACK_MAX + 1
+                thinned = len(self.plot.marks) < len(self.plot.report.timeline)
+                more = "+" if thinned else f"+{high - STACK_MAX}"
                 yield f'<text class="more" x="{x}" y="{y}" aria-hidden="true">{more}</text>'
         piles = {}
         for place, mark in enumerate(marks):

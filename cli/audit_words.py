@@ -189,10 +189,11 @@ class Left(NamedTuple):
     last: int | None
 
 
-def timeline(report: Report, limit: int) -> list[Mark | Left]:
+def timeline(report: Report, limit: int, *, spread: bool = False) -> list[Mark | Left]:
     """Return at most `limit` marks, and what was left out between them.
 
-    What a verdict rests on that is not clear stays first, then what the chain did, then the rest.
+    What a verdict rests on that is not clear stays first, then what the chain did, then the rest;
+    of those that do not all fit the first ones, or (`spread`) evenly chosen ones.
     """
     marks = report.timeline
     if len(marks) <= limit:
@@ -203,14 +204,14 @@ def timeline(report: Report, limit: int) -> list[Mark | Left]:
         if verdict.outcome != CLEAR
         for one in verdict.entries
     }
-
-    def weight(number: int) -> tuple[int, int]:
-        mark = marks[number]
-        if (mark.cited.side, mark.cited.pos) in cited:
-            return 0, number
-        return (1 if mark.kind == "chain" else 2), number
-
-    kept = set(sorted(range(len(marks)), key=weight)[:limit])
+    classes: tuple[list[int], list[int], list[int]] = ([], [], [])
+    for number, mark in enumerate(marks):
+        rests = (mark.cited.side, mark.cited.pos) in cited
+        classes[0 if rests else 1 if mark.kind == "chain" else 2].append(number)
+    kept: set[int] = set()
+    for numbers in classes:
+        left = limit - len(kept)
+        kept.update(_spread(numbers, left) if spread else numbers[:left])
     shown: list[Mark | Left] = []
     for number, mark in enumerate(marks):
         if number in kept:
@@ -222,3 +223,10 @@ def timeline(report: Report, limit: int) -> list[Mark | Left]:
         else:
             shown.append(Left(1, mark.height, mark.height))
     return shown
+
+
+def _spread(numbers: Sequence[int], limit: int) -> Sequence[int]:
+    """Return at most `limit` of these, evenly chosen."""
+    if len(numbers) <= limit:
+        return numbers
+    return [numbers[place * len(numbers) // limit] for place in range(limit)]

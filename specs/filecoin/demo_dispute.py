@@ -235,7 +235,7 @@ _NEXT = (
     story.Look(PAYEE, _AUDIT),
     story.Look(PAYEE, (*_AUDIT, "--html", "dispute.html")),
     story.Look(PAYER, ("audit", KEY, "--counterparty", TapeOf(PAYEE), "--all")),
-    story.Look(PAYEE, ("bundle", "export", CHANNEL, "dispute.bundle")),
+    story.Look(PAYEE, ("bundle", "export", CHANNEL, "--output", "dispute.bundle")),
     story.Look(PAYEE, ("history", CHANNEL, "--alone")),
 )
 
