@@ -26,7 +26,10 @@ from .streams import install
 
 EXIT_INTERRUPTED = 130
 GARBAGE_SEARCH_OBJECTS = 100_000
-RECORDING = ("new", "send", "head", "recover", "import", "demo", "wallet", "witness", "cosign")
+RECORDING = (
+    *("new", "send", "head", "recover", "import", "demo"),
+    *("wallet", "witness", "cosign", "checkpoint"),
+)
 """Commands that leave something on a tape, or a key, whatever becomes of their output."""
 SECRET_SETTINGS = ("STATETAPE_PASSPHRASE",)
 """Settings in the environment that are never shown."""
