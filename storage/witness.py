@@ -320,8 +320,8 @@ _SEEN = "SELECT origin, size, root, time_s, note FROM seen"
 
 def _check_extends(held: Seen, given: Checkpoint, proof: Sequence[bytes]) -> None:
     """Raise EvidenceInvalid unless `given` extends `held`; every tree extends the empty one."""
-    if given.size == 0 and given.root != EMPTY_ROOT:
-        raise EvidenceInvalid("an empty tree has the empty root")
+    if given.size == held.size and given.root != held.root:
+        raise EvidenceInvalid("the tree of that size had another root")
     if held.size:
         check_consistency(held.size, given.size, proof, held.root, given.root)
     elif proof:
