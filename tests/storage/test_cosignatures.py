@@ -9,6 +9,7 @@ from statetape.storage.files import Files
 from statetape.storage.note import SignerKey, cosign
 from statetape.storage.reader import Reader
 from statetape.storage.verifier import COSIGNER, open_note
+from statetape.storage.verify import verify
 
 from .tapes import append, new_tape, open_tape, vandal
 
@@ -90,7 +91,7 @@ def test_more_witnesses_than_a_note_can_bear_are_refused(tape):
 def test_lines_that_do_not_belong_are_problems(tape, tmp_path):
     """Damage is named with its place; the control: sound lines give none."""
     add(tape, 3, line(tape, 3))
-    assert list(cosignatures.problems(tape)) == []
+    assert verify(tape) == []
     tape.close()
     with vandal(tmp_path / "tape.db") as connection:
         connection.execute("INSERT INTO cosignature VALUES (2, ?)", (line_of(connection),))
@@ -98,7 +99,21 @@ def test_lines_that_do_not_belong_are_problems(tape, tmp_path):
 
     with Reader.open(Files.of(tmp_path / "tape.db")) as reader:
         places = [place for place, _ in cosignatures.problems(reader)]
-    assert places == ["table cosignature, size 2", "table cosignature, size 3"]
+        found = [finding.place for finding in verify(reader)]
+    assert places == found == ["table cosignature, size 2", "table cosignature, size 3"]
+
+
+def test_a_tape_from_before_cosignatures_has_none(tape, tmp_path):
+    """An older tape that is only read has no table for them."""
+    tape.close()
+    with vandal(tmp_path / "tape.db") as connection:
+        connection.execute("ALTER TABLE cosignature RENAME TO another")
+
+        with Reader.open(Files.of(tmp_path / "tape.db")) as reader:
+            assert cosignatures.newest(reader) is None
+            assert cosignatures.note_with_cosignatures(reader, 3) == cosignatures.note_of(reader, 3)
+            assert list(cosignatures.problems(reader)) == []
+        connection.execute("ALTER TABLE another RENAME TO cosignature")
 
 
 def line_of(connection):
