@@ -392,7 +392,7 @@ def after(case: Case) -> Iterator[Verdict]:
         lost = still_owed(case, story) if height >= end and story.accepted is not None else 0
         yield verdict(
             "D20",
-            FOUND,
+            FOUND if story.applied is None else CLEAR,
             f"{sentence(claim.says)} at height {height}, after Settle at {settle.height}: {then}.",
             _AFTER,
             bearer=PAYEE if case.over and story.applied is None else "nobody",

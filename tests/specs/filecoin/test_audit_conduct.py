@@ -192,6 +192,18 @@ def test_a_voucher_after_settle_has_until_the_deadline(books, height, then, amou
     assert then.replace("1539", "1540") in found.finding
 
 
+def test_a_voucher_after_settle_that_is_redeemed_in_time_is_no_loss(books):
+    """D20: it came after Settle, and was redeemed at the last epoch."""
+    books.chain("settle", PAYER)  # settling_at: 1540
+    books.at(1539)
+    late = voucher(3, 1, 30)
+    books.hand_over(late)
+    assert books.redeem(late).accepted
+    books.at(1700)
+
+    assert told(books.verdicts(disputes.after)) == [("clear", "nobody", None)]
+
+
 def test_nothing_can_be_late_before_settle(books):
     """D20: the negative control."""
     books.hand_over(voucher(1, 1, 10))
