@@ -8,6 +8,7 @@ anything; only what was taken counts. Rules: builtin-actors, actors/paych; lotus
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -24,6 +25,8 @@ CHANNEL = "filecoin.payment_channel"
 ACCOUNT = "filecoin.channel_account"
 VOUCHER = "filecoin.voucher"
 MACHINES = (CHANNEL, ACCOUNT, VOUCHER)
+READ_MAX = 2048
+"""Vouchers that are kept as read: a bundle names the same ones again and again."""
 
 STRANGER = "voucher-of-a-stranger"
 UNREADABLE = "voucher-unreadable"
@@ -104,10 +107,14 @@ def _read(entry: Entry) -> _Taken | None:
     """Return the voucher in an entry's `sv` or `copy`, or None where none can be read."""
     params = entry.params or {}
     text = params.get("copy") or params.get("sv")
-    if not isinstance(text, str):
-        return None
+    voucher = _parsed(text) if isinstance(text, str) else None
+    return None if voucher is None else _Taken(entry.pos, str(text), voucher)
+
+
+@functools.lru_cache(maxsize=READ_MAX)
+def _parsed(text: str) -> SignedVoucher | None:
     try:
-        return _Taken(entry.pos, text, parse(text))
+        return parse(text)
     except StatetapeError:
         return None
 
