@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import auditing, commits, explaining, importing, reading, startup, timers, whatif
+from . import auditing, commits, explaining, importing, proving, reading, startup, timers, whatif
 
-for benchmark in (commits, timers, startup, importing, reading, explaining, whatif, auditing):
+for benchmark in (commits, timers, startup, importing, reading, explaining, whatif, auditing, proving):
     benchmark.main()
