@@ -35,7 +35,7 @@ from statetape.storage.reader import Reader
 
 from ..storage.tapes import dumped, seeded
 from .jobs import HOUR, JOB, Life
-from .machines import Clock, open_tape
+from .machines import Clock, machine, open_tape
 
 LIVES = int(os.environ.get("STATETAPE_LIVES", "3"))
 STEPS = 300
@@ -424,6 +424,44 @@ def test_only_a_whole_history_is_imported(tmp_path):
     with open_tape(tmp_path / "whole.db", clock) as engine:
         assert set(engine.world.holds) == {"tests.job/1"}
         assert verify(engine.tape) == []
+
+
+RING = machine("""
+machine: tests.ring
+version: 1
+title: It hands on what it gets
+data: {next: text}
+create: {params: {next: text}, set: {next: next}}
+states:
+  open: {initial: true}
+  over: {final: true, retain: 1h}
+events:
+  hand:
+    effects: [{raise: hand, to: next}]
+    go: [{from: open}]
+  end:
+    go: [{from: open, to: over}]
+""")
+
+
+def test_a_chain_of_links_that_lost_some_replays_to_its_end(tmp_path):
+    """How deep it is cannot be counted any more: that it was refused there is taken as told."""
+    clock = Clock()
+    with open_tape(tmp_path / "t.db", clock) as engine:
+        for name, following in (("a", "b"), ("b", "c"), ("c", "a")):
+            engine.create(RING, name, {"next": f"tests.ring/{following}"})
+        engine.send("tests.ring/a", "hand")
+        refused = [decode(body).reason for body in engine.tape.read()][-1]
+        engine.send("tests.ring/b", "end")
+        engine.send("tests.ring/a", "hand")
+        engine.create(JOB, "pad", {"note": "what fills the last block"})
+        engine.execute_many([Send("tests.job/pad", "add")] * 256)
+        clock.forward(2 * HOUR)
+        assert collection.collect(engine).instances == 1
+        engine.send("tests.ring/a", "hand")
+
+        assert refused == {"kind": "links_too_deep"}
+        assert replayed(engine.tape) is None
 
 
 def test_shrinking_needs_a_witness_unless_told_otherwise(tmp_path):
