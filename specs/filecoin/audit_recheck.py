@@ -150,7 +150,7 @@ def check(situation: Situation) -> Outcome:
 
 def _builtin(situation: Situation) -> Failure:
     kind = situation.params.get("caller_type", "account")
-    return None if kind in BUILTIN_ACTORS else (18, "CALLER_NOT_BUILTIN")
+    return None if str(kind) in BUILTIN_ACTORS else (18, "CALLER_NOT_BUILTIN")
 
 
 def _party(situation: Situation) -> Failure:
@@ -196,7 +196,7 @@ def _secret_length(situation: Situation) -> Failure:
     return (16, "SECRET_TOO_LONG") if len(secret) > SECRET_BYTES_MAX else None
 
 
-_RETURNED: Mapping[object, tuple[int, str]] = {
+_RETURNED: Mapping[str, tuple[int, str]] = {
     "nothing": (24, "AUTHENTICATION_RETURNED_NOTHING"),
     "false": (16, "SIGNATURE_REJECTED"),
     "no_actor": (23, "SIGNER_MISSING"),
@@ -214,7 +214,7 @@ def _authentic(situation: Situation) -> Failure:
         return ended, "SIGNATURE_REJECTED"
     if returned is not None:
         unreadable = (21, "AUTHENTICATION_UNDECODABLE")
-        return None if returned == "true" else _RETURNED.get(returned, unreadable)
+        return None if returned == "true" else _RETURNED.get(str(returned), unreadable)
     if ended == 0:
         return None
     if situation.actors is not None and situation.actors.get(signer, "account") != "account":
