@@ -4,5 +4,15 @@ from __future__ import annotations
 
 from . import auditing, commits, explaining, importing, proving, reading, startup, timers, whatif
 
-for benchmark in (commits, timers, startup, importing, reading, explaining, whatif, auditing, proving):
+for benchmark in (
+    commits,
+    timers,
+    startup,
+    importing,
+    reading,
+    explaining,
+    whatif,
+    auditing,
+    proving,
+):
     benchmark.main()
