@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from .cli import audit_schema, disputed_channel, failed_retrieval
+from .cli import audit_schema, disputed_channel, failed_retrieval, handed_over
 from .cli.stuck_retrieval import HOW_TO, how_to
 from .documents import CLI_REFERENCE, README, cli_reference, demo_transcript, readme_with
 
@@ -16,3 +16,4 @@ with tempfile.TemporaryDirectory() as folder:
 failed_retrieval.main()
 audit_schema.main()
 disputed_channel.main()
+handed_over.main()
