@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from . import auditing, commits, explaining, importing, proving, reading, startup, timers, whatif
+from . import (
+    auditing,
+    bundles,
+    commits,
+    explaining,
+    importing,
+    proving,
+    reading,
+    startup,
+    timers,
+    whatif,
+)
 
 for benchmark in (
     commits,
@@ -14,5 +25,6 @@ for benchmark in (
     whatif,
     auditing,
     proving,
+    bundles,
 ):
     benchmark.main()
