@@ -161,6 +161,7 @@ class _Compiler:
             },
             codes=spec.codes,
             links=self._figures("links", spec.links),
+            ends_with=self._owner(),
             ledger=self._figures("ledger", spec.ledger),
             defer_max=spec.defer_max,
             defer_for_us=parse_duration(spec.defer_for) if spec.defer_for else None,
@@ -321,6 +322,17 @@ class _Compiler:
                 raise SpecError(why, place=self.place(part, name))
             found.append((name, figure))
         return tuple(found)
+
+    def _owner(self) -> Expression | None:
+        """Return the link that `ends_with` names."""
+        name = self.spec.ends_with
+        if name is None:
+            return None
+        figure = dict(self._figures("links", self.spec.links)).get(name)
+        if figure is None or figure.type.name != TEXT.name:
+            why = f"`ends_with` names a link to one instance, and {name!r} is none"
+            raise SpecError(why, place=self.place("ends_with"))
+        return figure
 
     def _event(self, name: str, written: EventSpec | None) -> Event:
         part = written or EventSpec()

@@ -200,6 +200,7 @@ class Machine:
     rejections: Mapping[str, Rejection]
     codes: Mapping[int, str]
     links: tuple[tuple[str, Expression], ...]
+    ends_with: Expression | None
     ledger: tuple[tuple[str, Expression], ...]
     defer_max: int
     defer_for_us: int | None

@@ -223,6 +223,7 @@ class MachineSpec(Part):
     unused: UnusedSpec = UnusedSpec()
     invariants: list[InvariantSpec] = []
     links: dict[Name, Expression] = {}
+    ends_with: Name | None = None
     ledger: dict[Name, Expression] = {}
     rejections: dict[RejectionKind, RejectionSpec] = {}
     defer_max: int = Field(default=16, ge=1, le=1000)

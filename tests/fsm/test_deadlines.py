@@ -97,6 +97,9 @@ events:
         ("links: {deal: 5}", "a link is text"),
         ("links: {deal: nobody}", "nobody"),
         ("ledger: {due: 1 +}", "1 \\+"),
+        ("links: {deal: key}\nends_with: order", "'order' is none"),
+        ("links: {deal: 'split(key)'}\nends_with: deal", "split"),
+        ("ends_with: deal", "'deal' is none"),
     ],
 )
 def test_a_wrong_link_or_figure_is_refused(part, says):
