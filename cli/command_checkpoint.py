@@ -88,30 +88,34 @@ def _sign(tape: Path, anchor: Path | None, key_file: Path | None) -> None:
 
 @checkpoint.command("list")
 def list_(
+    last: Annotated[
+        int, typer.Option("--last", min=0, help="How many, from the newest on; 0 for all.")
+    ] = 20,
     tape: TapeOption = DEFAULT_TAPE,
     anchor: AnchorOption = None,
     json: JsonOption = False,
 ) -> int:
-    """List every signed checkpoint, newest first: entries, root, who cosigned it and when."""
+    """List the signed checkpoints, newest first: entries, root, who cosigned it and when."""
     from ..storage.checkpoints import signed
     from ..storage.cosignatures import signed_sizes
 
     with reading(tape, anchor) as reader, reader.snapshot():
-        found = [signed(reader, size) for size in signed_sizes(reader)]
+        sizes = list(signed_sizes(reader))
+        found = [signed(reader, size) for size in (sizes[:last] if last else sizes)]
     if json:
         say_json([_as_json(one) for one in found])
         return EXIT_DONE
-    table(
-        ("ENTRIES", "ROOT", "COSIGNED BY"),
-        [
-            (
-                str(one.checkpoint.size),
-                one.checkpoint.root.hex(),
-                ", ".join(f"{line.name} {_when(line)}" for line in one.cosignatures) or "nobody",
-            )
-            for one in found
-        ],
-    )
+    rows = [
+        (
+            str(one.checkpoint.size),
+            one.checkpoint.root.hex(),
+            ", ".join(f"{line.name} {_when(line)}" for line in one.cosignatures) or "nobody",
+        )
+        for one in found
+    ]
+    table(("ENTRIES", "ROOT", "COSIGNED BY"), rows)
+    if len(sizes) > len(found):
+        say(f"… and {len(sizes) - len(found)} earlier; --last 0 lists all")
     return EXIT_DONE
 
 

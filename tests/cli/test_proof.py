@@ -273,6 +273,9 @@ def test_checkpoints_are_listed_with_who_cosigned_them(tape):
     assert lines[2].endswith("nobody")
     told = tape.json("checkpoint", "list")
     assert told[0]["cosignatures"] == [{"name": "witness.example/1", "time": TIME}]
+    fewer = tape.lines("checkpoint", "list", "--last", "2")
+    assert fewer == [*lines[:3], "… and 2 earlier; --last 0 lists all"]
+    assert tape.lines("checkpoint", "list", "--last", "0") == lines
     note = tape("checkpoint", "show", "20")
     assert note == tape("checkpoint") == tape("checkpoint", "20")
     assert note.count("\n\u2014 ") == 2
