@@ -3,10 +3,11 @@
 Theory of operation.
 
 G1  An instance is collected whole or not at all, and only where folding shows that nothing can
-    come of it: it is final, has been for longer than its state's `retain` (by its last entry's
-    clock), nobody holds it, every consumer is past it, and its entries lie in complete blocks of
-    256 below the anchor. A final state that says no `retain` keeps its instances for ever; so does
-    a machine that cannot be loaded.
+    come of it: it is final, and has been for longer than its state's `retain` (by its last entry's
+    clock); or that is so of the instance that it ends with (its machine's `ends_with`). Nobody
+    holds it, every consumer is past it, and its entries lie in complete blocks of 256 below the
+    anchor. A final state that says no `retain` keeps its instances for ever; so does a machine
+    that cannot be loaded.
 G2  A batch is one transaction: tiles, deletions, projections, and the `collected` entries with a
     tombstone of each instance. What qualifies is looked at again within its turn.
 G3  A collected name is never used again: commands and events for it are refused, and recorded. So
@@ -26,9 +27,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from ..fsm.decide import EVALUATION_ERRORS, Moment
 from ..fsm.entry import COLLECTED, ENTRY_BYTES_MAX, SHRUNK, Entry, decode, encode
 from ..fsm.errors import CallerError, SpecError
 from ..fsm.fold import Folded
+from ..fsm.machine import Machine, State
 from ..fsm.tombstone import Tombstone, packed, positions_of, tombstones
 from ..fsm.types import Json
 from ..storage import collection, cosignatures, projection
@@ -51,6 +54,7 @@ SHOWN_MAX = 1_000
 _STONES_BYTES_MAX = ENTRY_BYTES_MAX - 2_000
 
 LIVE = "it is not final"
+RETAINED = "its time to be retained is not over"
 FOREVER = "its final state says no `retain`"
 UNLOADABLE = "its machine cannot be loaded here"
 RECENT = "an entry lies in the last block, which is not complete"
@@ -101,10 +105,15 @@ class Collection:
 class Rules:
     """Judges instances at a moment; see G1 in the module's theory of operation."""
 
-    def __init__(self, reader: Reader, world: World, now: int) -> None:
+    def __init__(
+        self, reader: Reader, world: World, now: int, fresh: Iterable[Folded] = ()
+    ) -> None:
+        """`fresh`: instances that are not projected as they are now."""
         self.reader = reader
         self.world = world
         self.now = now
+        self.fresh = {folded.name: folded for folded in fresh}
+        self._owners: dict[str, str | None] = {}
         self.cursors = projection.cursors(reader)
         self.complete = world.size // WIDTH * WIDTH
         """Entries up to this position lie in complete blocks."""
@@ -112,13 +121,15 @@ class Rules:
     def why(self, folded: Folded) -> str | None:
         """Return why an instance stays, or None: it may go."""
         try:
-            state = self.world.machine(folded.spec).states.get(folded.state)
+            machine = self.world.machine(folded.spec)
         except SpecError:
             return UNLOADABLE
-        if state is None or not state.final or folded.timers or folded.parked:
+        state = machine.states.get(folded.state)
+        if state is None or folded.timers or folded.parked:
             return LIVE
-        if state.retain_us is None:
-            return FOREVER
+        over = self._retained(folded, state) if state.final else self._with_owner(folded, machine)
+        if over in (LIVE, FOREVER):
+            return over
         held = self.world.holds.get(folded.name)
         if held is not None:
             return f"it is held since position {held.pos}: {held.why}"
@@ -127,18 +138,56 @@ class Rules:
         behind = [name for name, pos in self.cursors.items() if pos < folded.last]
         if behind:
             return f"{', '.join(behind)} has not come so far"
+        return over
+
+    def _retained(self, folded: Folded, state: State) -> str | None:
+        """Return why a final instance is to be retained, or None: its time is over."""
+        if state.retain_us is None:
+            return FOREVER
         body = self.reader.body(folded.last)
         last = decode(body or b"", f"entry {folded.last}").happened
-        if self.now - last <= state.retain_us:
-            return "its time to be retained is not over"
-        return None
+        return None if self.now - last > state.retain_us else RETAINED
+
+    def _with_owner(self, folded: Folded, machine: Machine) -> str | None:
+        """Return why the end of what an instance ends with is not its own yet, or None: it is."""
+        if machine.ends_with is None:
+            return LIVE
+        key = folded.name.partition("/")[2]
+        height = self.world.height(machine.chain)
+        moment = Moment(self.now, height, key, folded.state, machine.chain)
+        try:
+            name = str(machine.ends_with.call(machine.thaw(folded.data), {}, moment))
+        except EVALUATION_ERRORS:
+            return LIVE
+        if name not in self._owners:
+            self._owners[name] = self._owner(name)
+        return self._owners[name]
+
+    def _owner(self, name: str) -> str | None:
+        """Return why what is named is not over for those that end with it, or None: it is."""
+        if self.world.gone_position(name) is not None:
+            return None
+        row = projection.instance_by_name(self.reader, name)
+        owner = self.fresh.get(name) or (folded_of(row) if row else None)
+        if owner is None:
+            return LIVE
+        try:
+            state = self.world.machine(owner.spec).states.get(owner.state)
+        except SpecError:
+            return UNLOADABLE
+        if state is None or not state.final:
+            return LIVE
+        held = self.world.holds.get(name)
+        if held is not None:
+            return f"{name}, with which it ends, is held since position {held.pos}: {held.why}"
+        return self._retained(owner, state)
 
 
 def plan(reader: Reader, world: World, now: int) -> Plan:
     """Return what collecting at `now` would take, and what would stay."""
-    rules = Rules(reader, world, now)
-    found = Plan()
     fresh = {folded.pos: folded for folded in world.tail()}
+    rules = Rules(reader, world, now, fresh.values())
+    found = Plan()
     for folded in _instances(reader, fresh):
         verdict = Verdict(folded.name, folded.pos, folded.seq, rules.why(folded))
         listed = found.going if verdict.why is None else found.staying

@@ -489,3 +489,44 @@ def test_shrinking_needs_a_witness_unless_told_otherwise(tmp_path):
         assert tape.subtree(8, 3) == tree_over(leaves, 1024).complete(8, 3)
         assert verify(tape) == []
         assert collection.shrink(engine, uncosigned=True) == 0
+
+
+PAPER = machine("""
+machine: tests.paper
+version: 1
+title: A paper that matters for as long as its job does
+data: {job: text}
+links: {job: job}
+ends_with: job
+states:
+  filed: {initial: true}
+events:
+  stamp: {go: [{from: filed}]}
+""")
+
+
+def test_what_ends_with_another_goes_when_that_is_over(tmp_path):
+    """A paper is never final. It goes with its job: after it, or in the same run; never before."""
+    clock = Clock()
+    with jobs(tmp_path / "t.db", 2, clock) as engine:
+        for name in ("over", "open", "held"):
+            engine.create(JOB, name, {"note": name})
+            engine.create(PAPER, name, {"job": f"tests.job/{name}"})
+        engine.create(PAPER, "lost", {"job": "tests.job/nowhere"})
+        for name in ("over", "held"):
+            engine.send(f"tests.job/{name}", "finish")
+        engine.execute(Hold("tests.job/held", why="a dispute"))
+        engine.execute_many([Send("tests.job/pad", "add")] * 256)
+        assert collection.collect(engine).instances == 0
+
+        clock.forward(3 * HOUR)
+        planned = collection.plan(engine.tape, engine.world, clock.now)
+        whys = {one.name: one.why for one in planned.staying}
+        assert "tests.paper/over" not in whys
+        assert whys["tests.paper/open"] == whys["tests.paper/lost"] == collection.LIVE
+        assert "tests.job/held, with which it ends, is held" in whys["tests.paper/held"]
+
+        assert collection.collect(engine).instances == planned.instances
+        assert engine.world.gone_position("tests.paper/over")
+        assert engine.send("tests.paper/open", "stamp").accepted
+        assert not engine.send("tests.paper/over", "stamp").accepted
