@@ -146,7 +146,7 @@ def verify(
     """
     from ..engine.bundle import peer_keys
     from ..engine.bundle import verify as verify_bundle
-    from ..storage.dispute import BUNDLE_BYTES_MAX
+    from ..storage.verifier.dispute import BUNDLE_BYTES_MAX
 
     logs = log_keys(log_key)
     witnesses = witness_keys(witness_key, threshold)
@@ -164,7 +164,7 @@ def verify(
 
 def _as_json(found: Verified) -> dict[str, Any]:
     """Return everything that was found, for programs."""
-    from ..storage.dispute import NOT_PROVED
+    from ..storage.verifier.dispute import NOT_PROVED
 
     parts = found.bundle
     witnessed = parts.witnessed

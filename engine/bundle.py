@@ -2,8 +2,8 @@
 
 Exporting gathers, reading only: the instance with what it is linked with, their entries and
 machines, the states that these fold to, and the signed objects that a system finds in them.
-Verifying runs the steps of `storage.dispute`, then decides every instance's entries again by the
-machine's text in the bundle (10b), and asks the system what no text can change (11).
+Verifying runs the verifier's steps, then decides every instance's entries again by the machine's
+text in the bundle (10b), and asks the system what no text can change (11).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from ..fsm.evidence import Checker
 from ..storage import bundle
 from ..storage.bundle import Content
 from ..storage.checkpoints import signed
-from ..storage.dispute import Bundle, Problem, printable
 from ..storage.verifier import VerifierKey
+from ..storage.verifier.dispute import Bundle, Problem, printable
 from . import catalogue
 from .audit import auditor_of, belonging_on
 from .inspect import Inspector, Point

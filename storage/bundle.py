@@ -14,14 +14,14 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from ..fsm.errors import CallerError, StatetapeError
-from . import cosignatures, dispute
+from . import cosignatures
 from .checkpoints import Signed, check_root, signed
 from .errors import KeyInvalid, StoreFailed, TapeBusy
 from .files import Files
 from .proofs import consistency, tree_of
 from .reader import Reader
 from .tape import Tape
-from .verifier import Proof
+from .verifier import Proof, dispute
 
 CHECKPOINTS_MAX = 1_000
 """Cosigned checkpoints that a bundle has at most, beside the newest: the first ones stay."""

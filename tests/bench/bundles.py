@@ -53,8 +53,7 @@ def main() -> None:
         _report(
             "bundle verify", ["-m", "statetape.cli.main", "bundle", "verify"], file, key, raw, peers
         )
-        alone = str(Path(sys.modules[Inspector.__module__].__file__ or "").parents[1] / "storage")
-        _report("dispute.py alone", [f"{alone}/dispute.py"], file, key, raw, [])
+        _report("the verifier alone", ["-m", "statetape.storage.verifier"], file, key, raw, [])
 
 
 def _report(

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from statetape.storage.dispute import archive
+from statetape.storage.verifier.dispute import archive
 
 from ..storage.bundles import log_key, members_of, small_tape
 from .handed_over import HOW_TO, how_to

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from statetape.engine.bundle import Exported, export
 from statetape.engine.inspect import Inspector, Point
-from statetape.storage import bundle, cosignatures, dispute
+from statetape.storage import bundle, cosignatures
 from statetape.storage.files import Files
 from statetape.storage.note import SignerKey, cosign
 from statetape.storage.tape import Tape
-from statetape.storage.verifier import COSIGNER, Checkpoint, VerifierKey
+from statetape.storage.verifier import COSIGNER, Checkpoint, VerifierKey, dispute
 
 from ..engine.machines import COUNTER, LEASE, START, Clock, open_tape
 

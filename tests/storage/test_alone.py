@@ -1,4 +1,4 @@
-"""The verifier stands alone: one file, Python, and the package `cryptography`."""
+"""The verifier stands alone: one folder, Python, and the package `cryptography`."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ print(json.dumps({"verdicts": verdicts, "loaded": sorted(loaded)}))
 
 @pytest.fixture
 def alone(tmp_path):
-    """Runs a program that sees the verifier's file and `cryptography`, and nothing installed."""
-    shutil.copy(verifier.__file__, tmp_path / "verifier.py")
+    """Runs a program that sees the verifier's folder and `cryptography`, and nothing installed."""
+    shutil.copytree(Path(verifier.__file__).parent, tmp_path / "verifier")
     packages = tmp_path / "packages"
     packages.mkdir()
     for pattern in NEEDED:
@@ -57,7 +57,7 @@ def alone(tmp_path):
     return run
 
 
-def test_a_copy_of_the_file_verifies_proofs_with_nothing_else_of_ours(alone):
+def test_a_copy_of_the_folder_verifies_proofs_with_nothing_else_of_ours(alone):
     """Every proof of our own vectors gets its verdict; no other package is loaded."""
     done = alone(VERIFY)
     assert (done.returncode, done.stderr) == (0, "")

@@ -9,13 +9,13 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from statetape.engine import catalogue
-from statetape.storage import dispute
-from statetape.storage.dispute import Bundle
 from statetape.storage.note import SignerKey, sign_note
-from statetape.storage.verifier import COSIGNER, Checkpoint, leaf_hash
+from statetape.storage.verifier import COSIGNER, Checkpoint, dispute, leaf_hash
+from statetape.storage.verifier.dispute import Bundle
 
 from ..engine.machines import COUNTER, LEASE, Clock, open_tape
 from .bundles import (
@@ -434,23 +434,23 @@ def test_a_bundle_too_large_is_not_read(keys, monkeypatch):
 
 
 def alone(folder, *words):
-    """Run the two files that stand alone, in a folder with nothing else of ours."""
-    for name in ("verifier.py", "dispute.py"):
-        (folder / name).write_bytes((ROOT / "storage" / name).read_bytes())
+    """Run the verifier's folder, copied to one with nothing else of ours."""
+    if not (folder / "verifier").exists():
+        copytree(ROOT / "storage" / "verifier", folder / "verifier")
     refusing = (
         "import runpy, socket, sys\n"
         "def refuse(*_, **__): raise OSError('no network')\n"
         "socket.socket = socket.create_connection = refuse\n"
         "sys.path.insert(0, sys.argv[1])\n"
-        "sys.argv = sys.argv[2:]\n"
-        "try:\n    runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "del sys.argv[1]\n"
+        "try:\n    runpy.run_module('verifier', run_name='__main__')\n"
         "finally:\n    assert not [m for m in sys.modules if m.startswith('statetape')]\n"
     )
     command = [sys.executable, "-c", refusing, str(folder), *map(str, words)]
     return subprocess.run(command, cwd=folder, env={}, capture_output=True, text=True)
 
 
-def test_two_files_verify_a_bundle_alone(tmp_path, data, keys):
+def test_the_verifiers_folder_verifies_a_bundle_alone(tmp_path, data, keys):
     """With no other module of ours, no network, the bundle and a key; and refuse another key."""
     (tmp_path / "bundle").write_bytes(data)
     folder = tmp_path / "alone"
@@ -458,8 +458,8 @@ def test_two_files_verify_a_bundle_alone(tmp_path, data, keys):
     key = keys[0].text
     stranger = SignerKey("tests/tape", bytes(32)).verifier.text
 
-    good = alone(folder, folder / "verifier.py", tmp_path / "bundle", "--log-key", key)
-    bad = alone(folder, folder / "dispute.py", tmp_path / "bundle", "--log-key", stranger)
+    good = alone(folder, tmp_path / "bundle", "--log-key", key)
+    bad = alone(folder, tmp_path / "bundle", "--log-key", stranger)
 
     assert (good.returncode, good.stderr) == (0, "")
     assert good.stdout.splitlines()[:-1] == Bundle(data, keys).told()

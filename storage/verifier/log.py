@@ -1,12 +1,7 @@
-"""Verify the evidence of a tape with public keys alone, offline.
+"""The evidence of a log, verified with public keys alone: its tree, its notes, its proofs.
 
-This one file needs Python and the package `cryptography`, and nothing else of statetape: whoever
-has to check a proof may copy it, read it and run it. It knows the Merkle tree of RFC 6962, and
-C2SP's text forms: signed notes, checkpoints, cosignatures and tlog-proofs. It trusts the keys that
-its caller gives, and no key that the evidence brings along.
-
-Everything here either returns or raises EvidenceInvalid, whatever the input is. `dispute.py` beside
-it checks whole bundles with it, also when this file is run as a program.
+The Merkle tree is that of RFC 6962; signed notes, checkpoints, cosignatures and tlog-proofs are in
+C2SP's text forms. Everything here either returns or raises EvidenceInvalid, whatever the input is.
 """
 
 from __future__ import annotations
@@ -15,7 +10,6 @@ import base64
 import binascii
 import hashlib
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -420,9 +414,3 @@ def open_checkpoint(note: bytes, keys: Sequence[VerifierKey]) -> Checkpoint:
     if not any(key.kind == ED25519 and key.name == checkpoint.origin for key, _ in opened.signed):
         raise EvidenceInvalid(f"no known key of {checkpoint.origin} itself signed this checkpoint")
     return checkpoint
-
-
-if __name__ == "__main__":
-    from dispute import main  # type: ignore[import-not-found]
-
-    sys.exit(main())

@@ -1,9 +1,6 @@
 """Verify a dispute bundle offline, with public keys alone: steps 1 to 10a of its verification.
 
-This file and `verifier.py` beside it need Python and the package `cryptography`, and nothing else
-of statetape: whoever has to check a bundle may copy the two, read them and run
-
-    python dispute.py BUNDLE --log-key VKEY [--witness-key VKEY … --threshold K]
+See the package's docstring for how to run it where nothing else of statetape is.
 
 D1  A bundle is a POSIX ustar archive in one form only: there is one archive of given members.
 D2  Nothing in a bundle is trusted. Entries, checkpoints, proofs and signed objects are read; what
@@ -31,14 +28,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-try:
-    from . import verifier
-except ImportError:  # run alone, from its own folder
-    import verifier  # type: ignore[import-not-found, no-redef]
+from . import log
 
-Checkpoint = verifier.Checkpoint
-EvidenceInvalid = verifier.EvidenceInvalid
-Keys = Sequence[verifier.VerifierKey]
+Checkpoint = log.Checkpoint
+EvidenceInvalid = log.EvidenceInvalid
+Keys = Sequence[log.VerifierKey]
 
 FORMAT = "fsm-dispute@v1"
 BUNDLE_BYTES_MAX = 256 * 1024 * 1024
@@ -67,7 +61,7 @@ _MEMBERS = tuple(
 _TOOL = re.compile(rb'"tool":"([A-Za-z0-9 .+-]{1,64})"\}\n\Z')
 _QUOTED = re.compile(rb'"([A-Za-z0-9_=-]{16,})"')
 
-NOTHING = Checkpoint("", 0, verifier.EMPTY_ROOT)
+NOTHING = Checkpoint("", 0, log.EMPTY_ROOT)
 NOT_PROVED = (
     "that nothing was left out when the log was written, or that what it says is true",
     "that no later entry of these instances exists, on this log or elsewhere",
@@ -272,8 +266,8 @@ class Bundle:
     def _read_checkpoint(self, name: str, logs: Keys, witnesses: Keys) -> None:
         """Steps 2 and 3: the log itself signed it, and these witnesses saw it."""
         note = self.expected[name] = self.members[name]
-        read = verifier.parse_note(note)
-        checkpoint = verifier.parse_checkpoint(read.text)
+        read = log.parse_note(note)
+        checkpoint = log.parse_checkpoint(read.text)
         if (checkpoint.text, f"checkpoints/{checkpoint.size:012}.note") != (read.text, name):
             raise EvidenceInvalid("it is not a checkpoint of the size in its name")
         self.checkpoints.append(checkpoint)
@@ -281,30 +275,30 @@ class Bundle:
             raise EvidenceInvalid(f"it is of another log than {self.checkpoints[0].origin}")
         lines = {(line.name, line.key_id) for line in read.signatures}
         for key in dict.fromkeys(witnesses):
-            if key.kind == verifier.COSIGNER and (key.name, key.id) in lines:
+            if key.kind == log.COSIGNER and (key.name, key.id) in lines:
                 with self._checked(name, 3, "cosignature-invalid"):
-                    _, signature = verifier.open_note(note, [key]).signed[0]
+                    _, signature = log.open_note(note, [key]).signed[0]
                     seen = Seen(checkpoint.size, signature.time_s or 0, key.name, key.public)
                     self.seen.append(seen)
-        verifier.open_checkpoint(note, logs)
+        log.open_checkpoint(note, logs)
 
     def _check_consistency(self, name: str, old: Checkpoint, new: Checkpoint) -> None:
         """Step 6: each checkpoint extends the one before."""
         lines = self._member(name).decode().splitlines()
-        hashes = [verifier.decode_base64(line, "a hash") for line in lines]
+        hashes = [log.decode_base64(line, "a hash") for line in lines]
         self.expected[name] = b"".join(base64.b64encode(one) + b"\n" for one in hashes)
-        verifier.check_consistency(old.size, new.size, hashes, old.root, new.root)
+        log.check_consistency(old.size, new.size, hashes, old.root, new.root)
 
     def _read_entry(self, name: str, body: bytes) -> None:
         """Steps 4 and 5: the entry's own bytes, hashed, are in the tree at its position."""
         pos = int(name[8:20])
         place = f"proofs/{pos:012}.tlog-proof"
         with self._checked(place):
-            proof = verifier.parse_proof(self._member(place))
+            proof = log.parse_proof(self._member(place))
             note = self._member(f"checkpoints/{self.newest.size:012}.note")
-            self.expected[place] = verifier.Proof(pos - 1, proof.hashes, note).content
-            leaf, size = verifier.leaf_hash(body), self.newest.size
-            verifier.check_inclusion(pos - 1, size, leaf, proof.hashes, self.newest.root)
+            self.expected[place] = log.Proof(pos - 1, proof.hashes, note).content
+            leaf, size = log.leaf_hash(body), self.newest.size
+            log.check_inclusion(pos - 1, size, leaf, proof.hashes, self.newest.root)
         self.expected[name] = body
         if len(body) > ENTRY_BYTES_MAX:
             raise EvidenceInvalid(f"an entry has at most {ENTRY_BYTES_MAX} bytes")
@@ -385,7 +379,7 @@ class Bundle:
         """Step 1: keys.txt is a list of keys. They are shown, and trusted by nobody."""
         self.expected["keys.txt"] = self._member("keys.txt")
         for line in self.expected["keys.txt"].decode().splitlines():
-            verifier.parse_verifier_key(line)
+            log.parse_verifier_key(line)
 
     def _compare(self) -> None:
         """Step 1 (D2): every member is what follows from the others, and none is left over."""
@@ -481,8 +475,8 @@ def main() -> int:
     parser.add_argument("--threshold", type=int, metavar="K", help="default: all witnesses given")
     given = parser.parse_args()
     try:
-        logs = [verifier.parse_verifier_key(key) for key in given.log_key]
-        witnesses = [verifier.parse_verifier_key(key) for key in given.witness_key]
+        logs = [log.parse_verifier_key(key) for key in given.log_key]
+        witnesses = [log.parse_verifier_key(key) for key in given.witness_key]
         with given.bundle.open("rb") as file:
             data = file.read(BUNDLE_BYTES_MAX + 1)
     except (OSError, EvidenceInvalid) as error:
@@ -493,7 +487,3 @@ def main() -> int:
     sys.stdout.write("\n".join(bundle.told()) + "\n")
     sys.stdout.write(f"not checked here: {NOT_HERE}\n")
     return 1 if bundle.problems else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
