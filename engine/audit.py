@@ -140,6 +140,7 @@ def book(side: str, inspector: Inspector, belonging: Sequence[str]) -> Book:
         root=reader.edge_at(size).root().hex(),
         names={one.pos: one.name for one in instances},
         entries=list(_entries(inspector, instances)),
+        heads={chain: height for chain, (height, _) in inspector.world.heads.items()},
     )
 
 

@@ -30,7 +30,8 @@ class Book(msgspec.Struct, frozen=True):
     """What one tape says of the audited instance and what belongs to it.
 
     `entries` are in order of position; `names` leads from the position of an instance's creation
-    to machine/key. `vkey` is the key that signs the tape's checkpoints.
+    to machine/key. `vkey` is the key that signs the tape's checkpoints. `heads`: the newest height
+    of each chain that the tape observed, so how far it looked, also where nothing happened.
     """
 
     side: str
@@ -40,6 +41,7 @@ class Book(msgspec.Struct, frozen=True):
     root: str
     names: Mapping[int, str]
     entries: Sequence[Entry]
+    heads: Mapping[str, int] = {}
 
 
 class Cited(msgspec.Struct, frozen=True, omit_defaults=True):

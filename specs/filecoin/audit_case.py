@@ -45,7 +45,7 @@ from .audit_facts import (
     Happening,
     read_book,
 )
-from .audit_papers import PAYEE, PAYER, Keys, Shelf, Voucher
+from .audit_papers import PAYEE, PAYER, UNKNOWN, Keys, Shelf, Voucher
 from .audit_quantities import (
     UNIT,
     Candidate,
@@ -88,7 +88,8 @@ class Held(NamedTuple):
     """From which height the payee had a voucher, and on whose word.
 
     `basis`: both (the payer's book had issued it by then), payee (its book alone), chain (a message
-    of the payee carried it), payer (only the payer's book says it was sent). `cited`: the entries.
+    of the payee carried it), payer (only the payer's book says it was sent), unknown (the payee's
+    book has it, and had seen no head). `cited`: the entries.
     """
 
     height: int
@@ -242,6 +243,9 @@ class Case:
             return Held(received.height, "payee", (received.cited,))
         if carried and carried[0].height is not None:
             return Held(carried[0].height, "chain", (carried[0].cited,))
+        if received is not None:
+            began = self.chain.heights[0] if self.chain.heights else 0
+            return Held(began, UNKNOWN, (received.cited,))
         sent = story.claim(SENT, PAYER)
         if sent is None and self.book_of(PAYEE) is None and not story.withheld:
             sent = issued
@@ -289,7 +293,7 @@ class Case:
             if held is None:
                 continue
             proven = (
-                held.basis != "payer"
+                held.basis not in (PAYER, UNKNOWN)
                 and story.voucher.redeemable_by_signature(PAYER) is True
                 and story.terms.extra is None
             )

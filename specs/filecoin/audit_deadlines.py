@@ -6,7 +6,7 @@ voucher can be redeemed, from settling_at on the channel can be collected; both 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ...fsm.audit import CLEAR, FOUND, UNDECIDABLE, Cited, Verdict
 from .audit_attainable import Attained
@@ -39,6 +39,16 @@ def story_cited(case: Case, stories: Sequence[Story]) -> list[Cited]:
             found += [answer.cited] if answer is not None else []
         found += [one.cited for one in story.messages]
     return found
+
+
+def gain(stories: Iterable[Story], lanes: Mapping[int, Lane]) -> int:
+    """Return what vouchers say beyond what is redeemed, the best of each lane, summed."""
+    gains: dict[int, int] = {}
+    for story in stories:
+        lane = lanes.get(story.terms.lane)
+        more = story.terms.amount - (lane.redeemed if lane is not None else 0)
+        gains[story.terms.lane] = max(more, gains.get(story.terms.lane, 0))
+    return sum(gains.values())
 
 
 def _fresh(one: Candidate, lanes: dict[int, Lane]) -> bool:
@@ -189,15 +199,10 @@ def _locked(
 ) -> Iterator[Verdict]:
     """Vouchers whose time lock ends after the deadline."""
     unsafe = [one for one in shut if one.terms.time_lock_min > deadline]
-    gains: dict[int, int] = {}
-    for one in unsafe:
-        lane = lanes.get(one.terms.lane)
-        gain = one.terms.amount - (lane.redeemed if lane is not None else 0)
-        gains[one.terms.lane] = max(gain, gains.get(one.terms.lane, 0))
-    lost = min(sum(gains.values()), state.balance - state.to_send)
+    stories = [case.stories[one.voucher] for one in unsafe]
+    lost = min(gain(stories, lanes), state.balance - state.to_send)
     if lost <= 0:
         return
-    stories = [case.stories[one.voucher] for one in unsafe]
     yield verdict(
         "D1",
         FOUND,
@@ -271,11 +276,6 @@ def _outside(failed: Sequence[Message]) -> str:
 
 def _windows(case: Case, those: Sequence[Candidate], what: str, lanes: dict[int, Lane]) -> Verdict:
     stories = [case.stories[one.voucher] for one in those]
-    gains: dict[int, int] = {}
-    for one in those:
-        lane = lanes.get(one.terms.lane)
-        gain = one.terms.amount - (lane.redeemed if lane is not None else 0)
-        gains[one.terms.lane] = max(gain, gains.get(one.terms.lane, 0))
     sure = all(one.proven for one in those)
     return verdict(
         "D5",
@@ -284,7 +284,7 @@ def _windows(case: Case, those: Sequence[Candidate], what: str, lanes: dict[int,
         + ("" if sure else " When the payee had it is one side's word."),
         _LOCK_RULE,
         bearer=PAYEE if sure else UNDECIDED,
-        amount=sum(gains.values()),
+        amount=gain(stories, lanes),
         entries=[*case.end_cited, *story_cited(case, stories)],
         signatures=case.signed(stories[:SHOWN_MAX]),
     )
@@ -306,8 +306,10 @@ def d6(case: Case) -> Iterator[Verdict]:
     updates = [one for one in case.chain.messages if one.event == UPDATE]
     late = [one for one in updates if one.expected is not None and one.expected.code == 32]
     wrong = [one for one in updates if one.code == 32 and one not in late]
-    for one in late:
-        yield _came_late(case, one)
+    for role in (PAYEE, PAYER, "nobody"):
+        those = [one for one in late if case.role(one.sender) == role]
+        if those:
+            yield _came_late(case, role, those)
     for one in wrong:
         yield verdict(
             "D6",
@@ -328,33 +330,37 @@ def d6(case: Case) -> Iterator[Verdict]:
         yield verdict("D6", CLEAR, finding, _OVER_RULE, entries=entries)
 
 
-def _came_late(case: Case, one: Message) -> Verdict:
-    end, height = one.before.settling_at, one.height or 0
-    finding = f"Included at height {height}; the last that counted was {end - 1}."
+def _came_late(case: Case, role: str, late: Sequence[Message]) -> Verdict:
+    """The messages of one party that were included too late, and what they would have added."""
+    end = late[0].before.settling_at
+    heights = ", ".join(str(one.height) for one in late[:5])
+    finding = f"{len(late)} message(s) included at height {heights}; the last that counted was"
+    finding += f" {end - 1}."
     moved = [
-        m
-        for m in case.chain.messages[: one.number]
-        if m.event == UPDATE and m.before.settling_at not in (0, m.after.settling_at)
+        one
+        for one in case.chain.messages[: late[0].number]
+        if one.event == UPDATE and one.before.settling_at not in (0, one.after.settling_at)
     ]
     if moved:
         finding += f" A voucher redeemed at height {moved[-1].height} had moved settling_at there."
-    story = case.stories.get(one.voucher.id) if one.voucher is not None else None
-    pushed = [] if story is None else story.claims(SUBMITTED)
-    early = [m for m in pushed if m.height is not None and m.height < end]
+    ids = [one.voucher.id for one in late if one.voucher is not None]
+    stories = [case.stories[name] for name in dict.fromkeys(ids) if name in case.stories]
+    pushed = [one for story in stories for one in story.claims(SUBMITTED)]
+    early = [one for one in pushed if one.height is not None and one.height < end]
     if early:
-        finding += f" It was pushed at height {early[0].height}, as one book says; that is no help."
-    terms = story.terms if story is not None else None
-    own = case.chain.lane(terms.lane, one.number) if terms is not None else None
-    gain = terms.amount - (own.redeemed if own is not None else 0) if terms is not None else 0
+        finding += f" Pushed at height {early[0].height}, as one book says; that is no help."
+    lost = gain(stories, case.chain.lanes(late[0].number)) if role == PAYEE else 0
+    if lost:
+        finding += " What they would have added is the payee's, with D1 where it was held in time."
     return verdict(
         "D6",
         FOUND,
         finding,
         _OVER_RULE,
-        bearer=case.role(one.sender),
-        amount=gain if gain > 0 and case.role(one.sender) == PAYEE else None,
-        entries=[*case.end_cited, *(m.cited for m in early), one.cited],
-        signatures=case.signed([story] if story is not None else []),
+        bearer=role,
+        amount=lost or None,
+        entries=[*case.end_cited, *(one.cited for one in early[:SHOWN_MAX]), *_cited(late)],
+        signatures=case.signed(stories[:SHOWN_MAX]),
     )
 
 

@@ -19,6 +19,7 @@ from .audit_chain import Chain, fold_chain
 from .audit_papers import PAYEE, PAYER, Shelf, Voucher
 from .audit_recheck import whole
 
+CHAIN = "filecoin"
 CHANNEL = "filecoin.payment_channel"
 ACCOUNT = "filecoin.channel_account"
 VOUCHER = "filecoin.voucher"
@@ -81,7 +82,7 @@ class BookFacts:
     """What one tape says. `role`: whose book it is by its vouchers, "" where it has none.
 
     `misnamed`: vouchers whose instance has another id than what was signed. `head`: the greatest
-    height that any of its entries was decided at, 0 where there is none.
+    height that the tape had seen, 0 where it had seen none.
     """
 
     book: Book
@@ -114,7 +115,8 @@ def read_book(book: Book, key: str, shelf: Shelf) -> BookFacts:
         if found is not None:
             facts.happenings.append(found)
     heights = [whole(entry.height) for entry in book.entries]
-    facts.head = max((one for one in heights if one is not None), default=0)
+    known = [one for one in heights if one is not None]
+    facts.head = max([*known, book.heads.get(CHAIN, 0)])
     return facts
 
 

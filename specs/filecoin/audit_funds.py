@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ...fsm.audit import CLEAR, FOUND, Verdict
+from ...fsm.audit import CLEAR, FOUND, Signed, Verdict
 from .audit_case import Case, Story, dispute, verdict
 from .audit_chain import Message
 from .audit_deadlines import SHOWN_MAX, story_cited
@@ -27,8 +27,12 @@ def d7(case: Case) -> Iterator[Verdict]:
         for one in case.chain.messages
         if one.expected is not None and one.expected.reason == "INSUFFICIENT_BALANCE"
     ]
-    for one in short:
-        yield _refused(case, one)
+    repeated = [one for one in short if _later(case, one) is not None]
+    if repeated:
+        yield _repeated(case, repeated)
+    missed = [one for one in short if _later(case, one) is None]
+    if missed:
+        yield _missed(case, missed)
     over = [row for row in case.rows if int(row.values["over_issued"] or "0") > 0]
     collect = case.chain.collected_by
     last = case.head if collect is None or collect.height is None else collect.height - 1
@@ -41,30 +45,65 @@ def d7(case: Case) -> Iterator[Verdict]:
         yield verdict("D7", CLEAR, finding, _FUNDS_RULE)
 
 
-def _refused(case: Case, one: Message) -> Verdict:
-    """A redemption that the balance did not cover: was it repeated, and can it be?"""
-    story = case.stories.get(one.voucher.id) if one.voucher is not None else None
-    needed = _needed(case, one)
-    later = story.applied if story is not None else None
-    finding = f"At height {one.height} the balance was {one.before.balance}, needed {needed}."
-    if later is not None:
-        finding += f" Repeated and redeemed at height {later.height}: nothing was lost."
-    elif case.over:
-        finding += " It was not redeemed later, and the deadline is past."
+def _later(case: Case, one: Message) -> Message | None:
+    """Return the later message that redeemed the voucher after all, or a newer one of its lane."""
+    terms = one.voucher.terms if one.voucher is not None else None
+    if terms is None:
+        return None
+    return next(
+        (
+            later
+            for later, lane in case.chain.lane_changes(terms.lane)
+            if later.number > one.number and lane.nonce >= terms.nonce
+        ),
+        None,
+    )
+
+
+def _met(case: Case, those: Sequence[Message]) -> str:
+    """What the first of these messages met, and how many more there were."""
+    one = those[0]
+    more = f", and {len(those) - 1} more" if len(those) > 1 else ""
+    return (
+        f"At height {one.height} the balance was {one.before.balance}, needed"
+        f" {_needed(case, one)}{more}."
+    )
+
+
+def _repeated(case: Case, those: Sequence[Message]) -> Verdict:
+    later = [found for one in those if (found := _later(case, one)) is not None]
+    return verdict(
+        "D7",
+        FOUND,
+        f"{_met(case, those)} It, or a later one of its lane, was redeemed at height"
+        f" {later[0].height}: nothing was lost.",
+        _FUNDS_RULE,
+        entries=[one.cited for one in (*those[:SHOWN_MAX], *later[:SHOWN_MAX])],
+        signatures=[one for message in those[:SHOWN_MAX] for one in _signed(message)],
+    )
+
+
+def _missed(case: Case, those: Sequence[Message]) -> Verdict:
+    finding = _met(case, those)
+    if case.over:
+        finding += " Not redeemed later, and the deadline is past: the deposit was short of it."
     else:
         finding += " It can be repeated after a deposit: its nonce is not used up."
-    lost = needed - one.before.balance if later is None and case.over else None
-    entries = [one.cited, *([later.cited] if later is not None else [])]
+    lost = max(_needed(case, one) - one.before.balance for one in those)
     return verdict(
         "D7",
         FOUND,
         finding,
         _FUNDS_RULE,
-        bearer=case.role(one.sender) if lost else "nobody",
-        amount=lost,
-        entries=[*entries, *(case.end_cited if lost else [])],
-        signatures=case.signed([story] if story is not None else []),
+        bearer=case.role(those[-1].sender) if case.over else "nobody",
+        amount=lost if case.over else None,
+        entries=[*(one.cited for one in those[:SHOWN_MAX]), *(case.end_cited if case.over else [])],
+        signatures=[one for message in those[:SHOWN_MAX] for one in _signed(message)],
     )
+
+
+def _signed(message: Message) -> Sequence[Signed]:
+    return message.voucher.signed if message.voucher is not None else ()
 
 
 def _needed(case: Case, one: Message) -> int:

@@ -14,7 +14,7 @@ from ...fsm.audit import UNDECIDABLE, Cited, Statement, Verdict
 from .audit_case import Case, Story, sentence
 from .audit_chain import ADOPTED, CHECKED, OBSERVED, Message
 from .audit_facts import ACCEPTED, APPLIED, FAILED, SERVICE_DELIVERED, SUBMITTED
-from .audit_papers import NOBODY, OTHER, PAYEE, PAYER
+from .audit_papers import NOBODY, OTHER, PAYEE, PAYER, UNKNOWN
 
 SHOWN_MAX = 20
 
@@ -151,11 +151,34 @@ def obtainable_part(case: Case) -> Iterator[Statement]:
             f" {max(0, state.balance - at_end.most)} had the payee redeemed all it could,"
             f" {state.balance - state.to_send} as it stands."
         )
+    yield from _refundable(case)
     over = [row for row in rows if (row.values["over_issued"] or "0") != "0"]
     if over:
         yield Statement(
             f"At height {over[0].height} the payer had promised {over[0].values['over_issued']}"
             " more than the channel held."
+        )
+
+
+def _refundable(case: Case) -> Iterator[Statement]:
+    """What the payer can take back with vouchers that the payee signed."""
+    _, lanes, _ = case.ending
+    falls: dict[int, int] = {}
+    told = []
+    for story in case.stories.values():
+        lane = lanes.get(story.terms.lane)
+        if story.voucher.redeemable_by_signature(PAYEE) is not True or lane is None:
+            continue
+        less = lane.redeemed - story.terms.amount
+        if story.voucher.for_channel and less > 0 and lane.nonce < story.terms.nonce:
+            falls[story.terms.lane] = max(less, falls.get(story.terms.lane, 0))
+            told.append(story)
+    if told:
+        yield Statement(
+            f"With {len(told)} voucher(s) that the payee signed the payer could have lowered what"
+            f" was redeemed by up to {sum(falls.values())}, up to the deadline.",
+            some(cited for story in told for cited in story.cited),
+            case.signed(told[:SHOWN_MAX]),
         )
 
 
@@ -254,7 +277,8 @@ def undecidable_part(case: Case, verdicts: Sequence[Verdict]) -> Iterator[Statem
         if story.voucher.redeemable_by_signature(PAYER) is None
     ]
     if unsure:
-        why = unsure[0].voucher.copies[0].note
+        notes = [copy.note for copy in unsure[0].voucher.copies if copy.by == UNKNOWN]
+        why = notes[0] if notes else "not known"
         yield Statement(
             f"Whose signature {len(unsure)} vouchers carry: {why}.",
             some(cited for story in unsure for cited in story.cited),
@@ -286,7 +310,7 @@ def _receipt_times(case: Case) -> Iterator[Statement]:
     alone = [
         story
         for story in case.stories.values()
-        if (held := case.held(story)) is not None and held.basis in (PAYEE, PAYER)
+        if (held := case.held(story)) is not None and held.basis in (PAYEE, PAYER, UNKNOWN)
     ]
     if alone:
         yield Statement(

@@ -260,6 +260,15 @@ def test_with_one_book_the_other_sides_claims_are_said_to_be_missing(books, side
     assert "claims is not here" not in said(report(books).undecidable)
 
 
+def test_what_the_payee_signed_back_is_told_for_the_payer(books):
+    """The payer holds the payee's voucher for less on a redeemed lane; it can lower the share."""
+    books.redeem(voucher(1, 1, 30))
+    assert "lowered" not in said(report(books).obtainable)
+    books.claim(OURS, voucher(1, 2, 10, PAYEE_KEY), "received")
+
+    assert "lowered what was redeemed by up to 20" in said(report(books).obtainable)
+
+
 def test_a_claim_without_the_channel_has_no_chain_facts(books):
     """Every dispute is undecidable then, and none fails."""
     books.hand_over(voucher(1, 1, 30))

@@ -121,6 +121,27 @@ def test_a_loss_by_the_payers_word_alone_is_not_decided(books):
     assert told(books.verdicts(d1, OURS)) == [("undecidable", "undecided", "70")]
 
 
+def test_a_height_that_no_book_has_decides_nothing(books):
+    """D1: the payee's entry has no height, so whether it was in time is not known."""
+    one = voucher(2, 1, 70)
+    books.hand_over(one)
+    settle_and_collect(books)
+    found = []
+    for side in (OURS, THEIRS):
+        with Inspector.open(books.paths[side]) as inspector:
+            told_by = book(side, inspector, AUDITOR.belonging(CHANNEL))
+        entries = [
+            msgspec.structs.replace(entry, height=None)
+            if (entry.params or {}).get("role") == "received"
+            else entry
+            for entry in told_by.entries
+            if side == OURS or told_by.names[entry.instance or entry.pos] != CHANNEL
+        ]
+        found.append(msgspec.structs.replace(told_by, entries=entries))
+
+    assert told(d1(open_case(CHANNEL, KEY, found))) == [("undecidable", "undecided", "70")]
+
+
 def test_sent_in_time_and_received_late_is_not_decided(books):
     """D1: each book has its own height, and nothing that both signed lies between."""
     one = voucher(2, 1, 70)
@@ -253,9 +274,19 @@ def test_the_epoch_of_inclusion_decides(books, height, outcome):
     assert found.outcome == outcome
     if outcome == "found":
         assert told([found]) == [("found", "payee", "30")]
-        assert "pushed at height 100" in found.finding
+        assert "Pushed at height 100" in found.finding
         said = " ".join(one.says for one in found.entries)
         assert all(word in said for word in ("Settle", "submitted", "exit 32"))
+
+
+def test_messages_that_came_late_are_one_verdict(books):
+    """D6: three of them on two lanes; what they would have added is the best of each lane."""
+    books.chain("settle", PAYER)
+    books.at(SETTLING_AT)
+    for one in (voucher(1, 1, 30), voucher(1, 2, 50), voucher(2, 1, 7)):
+        books.redeem(one)
+
+    assert told(books.verdicts(d6)) == [("found", "payee", "57")]
 
 
 def test_an_earlier_voucher_that_moved_settling_at_is_named(books):
@@ -387,6 +418,16 @@ def test_a_party_that_is_silent_for_a_settle_delay_has_vanished(books, head, out
         assert "The payer was heard of last at height 100" in found[0].finding
         assert "redeems the 20 that it still holds" in found[0].finding
         assert f"collect from height {head + 1 + 1440}" in found[0].finding
+
+
+def test_a_tape_that_looked_on_shows_the_silence(books):
+    """D12: nothing happened after 100, and both tapes have seen height 9000."""
+    books.at(9000)
+
+    found = books.verdicts(d12)
+
+    assert [one.outcome for one in found] == ["found", "found"]
+    assert "the books end at 9000" in found[0].finding
 
 
 def test_a_payee_that_is_gone_holds_the_refund_for_a_delay(books):

@@ -70,7 +70,19 @@ def test_a_redemption_that_met_too_little_can_be_repeated(books):
 
     assert told(open_yet[:1]) == told(repeated[:1]) == [("found", "nobody", None)]
     assert "can be repeated" in open_yet[0].finding
-    assert "redeemed at height 110" in repeated[0].finding
+    assert "height 110: nothing was lost" in repeated[0].finding
+
+
+def test_a_redemption_overtaken_by_a_later_voucher_is_no_loss(books):
+    """D7: 130 was too much; a newer voucher for 90 on the same lane was redeemed."""
+    books.redeem(voucher(1, 1, 130))
+    books.at(110)
+    assert books.redeem(voucher(1, 2, 90)).accepted
+    books.chain("settle", PAYER)
+    books.at(1550)
+    books.chain("collect", PAYER)
+
+    assert told(books.verdicts(d7)[:1]) == [("found", "nobody", None)]
 
 
 def test_a_redemption_never_covered_is_lost_at_the_deadline(books):
