@@ -142,7 +142,7 @@ def _show_gone(gone: Grave, *, as_json: bool) -> int:
     if as_json:
         say_json(gone.json())
         return EXIT_DONE
-    say(f"{stone.name}  {stone.state} (final)")
+    say(f"{stone.name}  {stone.state}, when it was collected")
     say(f"  {collected_line(gone)}")
     say(f"  {stone.seq} entries from position {stone.pos} on; none of them can be read here")
     say(f"  digest {stone.digest}")

@@ -467,7 +467,6 @@ class Grave:
         return {
             "instance": self.stone.name,
             "state": self.stone.state,
-            "final": True,
             "created": self.stone.pos,
             "seq": self.stone.seq,
             "digest": self.stone.digest,

@@ -9,24 +9,36 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, groupby, pairwise, repeat
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from .errors import PeerError
 
 if TYPE_CHECKING:
     from .fold import Folded
 
 POSITIONS_CHARS_MAX = 50_000
 """Of one tombstone, so that its entry stays below 64 KiB."""
-_SPELLED = re.compile(r"[1-9][0-9]{0,15}(\+[1-9][0-9]{0,15})*\Z")
+_SPELLED = re.compile(r"[1-9][0-9]{0,15}(\+[1-9][0-9]{0,15}(\*[1-9][0-9]{0,8})?)*\Z")
+
+
+POSITIONS_MAX = 1 << 27
+"""Entries of one instance that can be collected."""
+
+
+class TombstoneInvalid(PeerError):
+    """What should say which entries were collected does not."""
+
+    code = "tombstone-invalid"
 
 
 class Tombstone(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=False):
     """A collected instance: the position that created it, its name, its last state and entry count.
 
     `digest`: SHA-256 of the instance as it was (see `digest`), in hex. `positions`: of its entries,
-    the first as it is, then the gaps: `17+1+1+3` is 17, 18, 19, 22.
+    the first as it is, then the gaps, with how often each comes: `17+1*2+3` is 17, 18, 19, 22.
     """
 
     digest: str
@@ -58,28 +70,32 @@ def digest(folded: Folded) -> str:
 def tombstones(folded: Folded, positions: Sequence[int]) -> Iterator[Tombstone]:
     """Yield the tombstones of an instance whose entries stand at `positions`, which ascend."""
     about = (digest(folded), folded.name, folded.pos)
-    gaps = [str(other - one) for one, other in pairwise(positions)]
-    start = 0
-    while start < len(positions):
-        words = [str(positions[start])]
-        length = len(words[0])
-        end = start + 1
-        while end < len(positions) and length < POSITIONS_CHARS_MAX:
-            words.append(gaps[end - 1])
+    words = [str(positions[0])]
+    length = len(words[0])
+    at = positions[0]
+    for gap, same in groupby(other - one for one, other in pairwise(positions)):
+        count = len(list(same))
+        if length > POSITIONS_CHARS_MAX:  # the next tombstone begins with the next position
+            yield Tombstone(*about, "+".join(words), folded.seq, folded.state)
+            words, length = [str(at + gap)], 0
+            at += gap
+            count -= 1
+        at += gap * count
+        if count:
+            words.append(f"{gap}*{count}" if count > 1 else str(gap))
             length += len(words[-1]) + 1
-            end += 1
-        yield Tombstone(*about, "+".join(words), folded.seq, folded.state)
-        start = end
+    yield Tombstone(*about, "+".join(words), folded.seq, folded.state)
 
 
 def positions_of(tombstone: Tombstone) -> list[int]:
-    """Return the positions that a tombstone names, in order."""
-    return list(accumulate(map(int, tombstone.positions.split("+"))))
-
-
-def is_spelled(positions: str) -> bool:
-    """Whether a text spells positions."""
-    return _SPELLED.match(positions) is not None
+    """Return the positions that a tombstone names, in order. Raises TombstoneInvalid."""
+    if not _SPELLED.match(tombstone.positions):
+        raise TombstoneInvalid(f"the tombstone of {tombstone.name} spells no positions")
+    words = [word.partition("*") for word in tombstone.positions.split("+")]
+    counted = [(int(gap), int(count or 1)) for gap, _, count in words]
+    if sum(count for _, count in counted) > min(tombstone.seq, POSITIONS_MAX):
+        raise TombstoneInvalid(f"the tombstone of {tombstone.name} names too many positions")
+    return list(accumulate(chain.from_iterable(repeat(gap, count) for gap, count in counted)))
 
 
 def packed(stones: Iterable[Tombstone], bytes_max: int) -> Iterator[list[Tombstone]]:
