@@ -142,8 +142,8 @@ def obtainable_part(case: Case) -> Iterator[Statement]:
         tense = "could have brought" if case.over else "can still bring"
         told = [case.stories[name] for name in at_end.vouchers[:SHOWN_MAX]]
         yield Statement(
-            f"Up to height {case.deadline} the payee {tense} its share to {reach}; redeemed were"
-            f" {state.to_send}.",
+            f"Up to height {case.deadline} the payee {tense} its share to {reach};"
+            f" {state.to_send} was redeemed.",
             tuple(cited for story in told for cited in story.cited),
         )
         yield Statement(
