@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     auditing,
     bundles,
+    collecting,
     commits,
     explaining,
     importing,
@@ -26,5 +27,6 @@ for benchmark in (
     auditing,
     proving,
     bundles,
+    collecting,
 ):
     benchmark.main()
