@@ -62,6 +62,7 @@ def list_instances(
             if (machine is None or one.name.partition("/")[0] == machine)
             and (state is None or one.state == state)
         ]
+        gone = inspector.world.any_gone
     if json:
         say_json(
             [
@@ -80,6 +81,8 @@ def list_instances(
     else:
         rows = [[o.name, o.state, str(o.seq), str(o.pos), str(o.last)] for o in found]
         table(["instance", "state", "entries", "created at", "last at"], rows)
+    if gone and not json:
+        say("others were collected: `statetape list --collected` shows them")
     return EXIT_DONE
 
 

@@ -254,6 +254,8 @@ def _batches(engine: Engine, entries: int) -> Iterator[list[int]]:
     batch: list[int] = []
     count = 0
     for folded in _instances(engine.tape, {}):
+        if folded.pos > rules.complete:  # from here on others are still writing, perhaps faster
+            break
         if rules.why(folded) is None:
             batch.append(folded.pos)
             count += folded.seq
@@ -421,8 +423,12 @@ def findings(reader: Reader) -> Iterator[Finding]:
 
     Exactly the positions that tombstones name are gone, exactly the blocks said to be are shrunk.
     """
-    if not collection.any_tiles(reader):
-        return
+    with reader.snapshot():
+        if collection.any_tiles(reader):
+            yield from _compared(reader)
+
+
+def _compared(reader: Reader) -> Iterator[Finding]:
     named: set[int] = set()
     for stone in stones_of(reader):
         named.update(positions_of(stone))

@@ -153,7 +153,8 @@ class Reader:
         rows = self.query(f"{_ENTRY} pos = ?", (pos,))
         if not rows and self.was_collected(pos):
             why = "this entry was collected: its hash is kept, its bytes are gone"
-            raise EntryCollected(why, place=f"entry {pos}")
+            hint = "`statetape list --collected` tells which instances went, and when"
+            raise EntryCollected(why, place=f"entry {pos}", hint=hint)
         return sound(*rows[0]) if rows else None
 
     def bodies(self, positions: Sequence[int]) -> Iterator[bytes]:

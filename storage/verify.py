@@ -114,21 +114,23 @@ def verify_entries(reader: Reader, progress: Progress = lambda _: None) -> Itera
         return
     for level, idx in sorted(nodes):
         yield Finding(f"table node, level {level}, index {idx}", "a node beyond the entries")
-    yield from _tiles(reader, size)
+    yield from _tiles(reader)
     for place, message in cosignatures.problems(reader):
         yield Finding(place, message)
     for beyond in sorted(notes):
         yield Finding(f"checkpoint {beyond}", f"the tape has {size} entries, this signs {beyond}")
 
 
-def _tiles(reader: Reader, size: int) -> Iterator[Finding]:
-    """Tiles and marks of shrunk blocks are of complete blocks, and of a block there is one."""
+def _tiles(reader: Reader) -> Iterator[Finding]:
+    """Tiles and marks of shrunk blocks are of complete blocks, and of a block there is one.
+
+    As of now: while the entries were read, others may have appended and collected.
+    """
     if not reader.collects:
         return
-    blocks = size // WIDTH
     for table in ("tile", "shrunk"):
-        rest = "WHERE idx < 0 OR idx >= ? ORDER BY idx"
-        for (idx,) in reader.table(table, "idx", tuple[int], rest, (blocks,)):
+        rest = "WHERE idx < 0 OR idx >= (SELECT max(pos) FROM entry) / 256 ORDER BY idx"
+        for (idx,) in reader.table(table, "idx", tuple[int], rest):
             yield Finding(f"table {table}, row {idx}", "there is no complete block of this number")
     both = "WHERE idx IN (SELECT idx FROM tile) ORDER BY idx"
     for (idx,) in reader.table("shrunk", "idx", tuple[int], both):

@@ -52,6 +52,7 @@ def test_what_was_collected_is_told(typed):
     [entry] = typed.json("history", "a")
     assert [stone["name"] for stone in entry["collected"]] == ["tests.job/a"]
     assert "tests.job/a" not in typed("list")
+    assert typed.lines("list")[-1].startswith("others were collected")
     for command in ("explain", "replay"):
         with pytest.raises(InstanceCollected):
             typed(command, "a")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from io import BytesIO
 from random import Random
 
@@ -39,6 +40,7 @@ from .machines import Clock, machine, open_tape
 
 LIVES = int(os.environ.get("STATETAPE_LIVES", "3"))
 STEPS = 300
+WRITTEN_MAX = 2_000
 
 
 def jobs(path, count: int = 60, clock: Clock | None = None, **options) -> Engine:
@@ -311,6 +313,45 @@ def test_a_second_engine_that_knew_the_instances_learns_that_they_are_gone(tmp_p
         assert replayed(one.tape) is None
     with Reader.open(Files.of(path)) as reader:
         assert verify(reader) == []
+
+
+def test_others_write_while_entries_are_collected(tmp_path):
+    """Each in a thread with an engine of its own: nobody is refused, and everything fits."""
+    path, clock = tmp_path / "t.db", Clock()
+    stop = threading.Event()
+    failed: list[BaseException] = []
+
+    def write(writer: str) -> None:
+        try:
+            with open_tape(path, clock, synchronous="OFF", timeout_s=60) as engine:
+                for number in range(WRITTEN_MAX):
+                    if stop.is_set() and number > 20:
+                        return
+                    name = f"tests.job/{writer}-{number}"
+                    asked = [Create(JOB, name, {"note": writer}, key="new")]
+                    asked += [Send(name, "add", {}, key=f"k{n}") for n in range(5)]
+                    asked += [Send(name, "finish"), Send(f"tests.job/{writer}-0", "add")]
+                    clock.forward(HOUR)
+                    for answer in engine.execute_many(asked)[:-1]:
+                        assert answer.outcome == "accepted", answer
+        except BaseException as error:
+            failed.append(error)
+
+    with jobs(path, clock=clock, timeout_s=60) as engine:
+        threads = [threading.Thread(target=write, args=(writer,)) for writer in "xy"]
+        for thread in threads:
+            thread.start()
+        went = [collection.collect(engine, batch_entries=40).instances for _ in range(12)]
+        stop.set()
+        for thread in threads:
+            thread.join()
+        went.append(collection.collect(engine).instances)
+        engine.flush()
+
+        assert failed == []
+        assert sum(went) > 60
+        assert verify(engine.tape) == []
+        assert replayed(engine.tape) is None
 
 
 def test_an_engine_that_was_far_behind_catches_up_over_the_holes(tmp_path):

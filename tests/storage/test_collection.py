@@ -14,10 +14,11 @@ from statetape.engine.verify import verify
 from statetape.fsm.compiler import load
 from statetape.storage import connection as connection_module
 from statetape.storage import schema, tape
-from statetape.storage.errors import EntryCollected, TapeDamaged
+from statetape.storage.errors import AnchorInvalid, EntryCollected, StoreFull, TapeDamaged
 from statetape.storage.files import Files
 from statetape.storage.merkle import leaf_hashes
 from statetape.storage.reader import Reader
+from statetape.storage.verify import notes as notes_of
 from statetape.storage.verify import verify as verify_evidence
 
 from .damage import InMemory, Tally
@@ -140,6 +141,7 @@ def test_a_reader_that_is_still_open_is_told_of(tmp_path):
     path = tmp_path / "t.db"
     with notes(path, Clock()) as engine:
         engine.flush()
+        engine.tape.query("PRAGMA busy_timeout = 20")  # how long the reader is waited for
         with Reader.open(Files.of(path)) as reader, reader.snapshot():
             before = list(reader.read())
             found = collection.collect(engine)
@@ -188,6 +190,52 @@ def test_what_is_missing_and_was_not_collected_is_damage(tmp_path):
         with pytest.raises(TapeDamaged, match="entry 300"):
             reader.bodies_of([299, 300])
         assert reader.body(7) is None
+
+
+def test_what_shrinking_took_is_noted_and_no_finding(tmp_path):
+    """A checkpoint within a shrunk block; an anchor as old as that is refused: nothing tells."""
+    path = tmp_path / "t.db"
+    with notes(path, Clock(), 200) as engine:
+        [(size, old), *_] = engine.tape.query("SELECT size, note FROM checkpoint ORDER BY size")
+        collection.collect(engine, shrinking=True, uncosigned=True)
+        [note] = notes_of(engine.tape)
+        assert engine.tape.minimum_index > size
+        assert verify(engine.tape) == []
+        assert note.startswith("1 checkpoint lies within blocks whose leaf hashes were shrunk")
+    Path(f"{path}.anchor").write_text(old)
+    with Reader.open(Files.of(path)) as reader, pytest.raises(AnchorInvalid, match="nothing tells"):
+        reader.compare_anchor()
+
+
+def test_without_shrinking_nothing_is_noted(tmp_path):
+    """Negative control; and an anchor from before fits."""
+    path = tmp_path / "t.db"
+    with notes(path, Clock(), 200) as engine:
+        [(old,), *_] = engine.tape.query("SELECT note FROM checkpoint ORDER BY size")
+        collection.collect(engine)
+        assert notes_of(engine.tape) == []
+    Path(f"{path}.anchor").write_text(old)
+    with Reader.open(Files.of(path)) as reader:
+        assert reader.compare_anchor().size < reader.stored_size()
+
+
+def test_a_disk_that_is_full_keeps_what_should_have_gone(tmp_path):
+    """Nothing of the batch goes, the engine goes on, and with space it is done."""
+    path = tmp_path / "t.db"
+    with notes(path, Clock()) as engine:
+        engine.flush()
+        engine.anchor()
+        [[pages]] = engine.tape.query("PRAGMA page_count")
+        engine.tape.query(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(StoreFull):
+            collection.collect(engine)
+        assert engine.tape.query("SELECT count(*) FROM tile") == [(0,)]
+        assert engine.world.instance("tests.note/1") is not None
+        assert verify(engine.tape) == []
+
+        engine.tape.query("PRAGMA max_page_count = 1000000")
+        assert collection.collect(engine).instances == 40
+        assert verify(engine.tape) == []
 
 
 GUARDED = [
