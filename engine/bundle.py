@@ -21,7 +21,7 @@ from ..storage import bundle
 from ..storage.bundle import Content
 from ..storage.checkpoints import signed
 from ..storage.verifier import VerifierKey
-from ..storage.verifier.dispute import Bundle, Problem, printable
+from ..storage.verifier.dispute import Bundle, Problem, named, printable
 from . import catalogue
 from .audit import auditor_of, belonging_on
 from .inspect import Inspector, Point
@@ -236,10 +236,11 @@ def verify(
     found = Bundle(data, logs, witnesses, threshold)
     result = Verified(found, list(found.problems))
     instances = _instances(found, result.problems)
-    for pos in sorted(instances):
+    # One machine after the other: a bundle that goes to and fro would have each loaded again.
+    for pos in sorted(instances, key=lambda pos: (found.rows[pos]["spec"], pos)):
         _decide_again(found, pos, instances[pos], result)
-    named = {str(found.rows[pos]["name"]): instances[pos] for pos in sorted(instances)}
-    _ask_systems(found, named, peers, result)
+    by_name = {str(found.rows[pos]["name"]): instances[pos] for pos in sorted(instances)}
+    _ask_systems(found, by_name, peers, result)
     result.problems.sort()
     return result
 
@@ -258,15 +259,18 @@ def _instances(found: Bundle, problems: list[Problem]) -> dict[int, list[Entry]]
             owner = entry.instance or pos
             if owner in found.rows:
                 instances.setdefault(owner, []).append(entry)
+    for pos in sorted(found.rows.keys() - instances.keys()):
+        why = "no command created this instance"
+        problems.append(Problem(10, "entry-not-ours", f"entries/{pos:012}.json", why))
     return instances
 
 
 def _decide_again(found: Bundle, pos: int, entries: Sequence[Entry], result: Verified) -> None:
     """Step 10b: the machine in the bundle decides the instance's entries as they are."""
     row = found.rows[pos]
-    name = printable(str(row["name"]))
+    name = named(str(row["name"]))
     bodies = [_body(found, one) for one in (row["spec"], *(entry.pos for entry in entries))]
-    if not all(bodies):
+    if not all(bodies) or f"spec/{row['spec']:012}.yaml" not in found.members:
         return  # step 9 has said so
     place = f"entries/{pos:012}.json"
     replayer = Replayer(alone=True)

@@ -23,7 +23,7 @@ from .reader import Reader
 from .tape import Tape
 from .verifier import Proof, dispute
 
-CHECKPOINTS_MAX = 1_000
+CHECKPOINTS_MAX = dispute.FOLDERS["checkpoints/"] - 1
 """Cosigned checkpoints that a bundle has at most, beside the newest: the first ones stay."""
 
 
@@ -74,8 +74,9 @@ def build(reader: Reader, content: Content, tool: str) -> bytes:
         check_root(reader, newest)
         members = {f"entries/{pos:012}.json": body for pos, body in content.entries.items()}
         if sum(map(len, members.values())) > dispute.ENTRIES_BYTES_MAX:
-            why = f"the entries have more than {dispute.ENTRIES_BYTES_MAX} bytes"
-            raise BundleTooLarge(why, hint="leave instances out (--alone), or end earlier (--upto)")
+            raise _too_large(f"the entries have more than {dispute.ENTRIES_BYTES_MAX} bytes")
+        if len(content.machines) > dispute.FOLDERS["spec/"]:
+            raise _too_large(f"there are more than {dispute.FOLDERS['spec/']} machines")
         members |= _proofs(reader, sorted(content.entries), newest)
         members |= _checkpoints(reader, sorted(content.entries), newest)
         keys = "".join(f"{key.text}\n" for key in reader.signers())
@@ -87,9 +88,12 @@ def build(reader: Reader, content: Content, tool: str) -> bytes:
     members |= dispute.manifest(members, content.rows, newest.checkpoint, tool)
     made = dispute.archive(members)
     if len(made) > dispute.BUNDLE_BYTES_MAX:
-        why = f"the bundle would have more than {dispute.BUNDLE_BYTES_MAX} bytes"
-        raise BundleTooLarge(why, hint="leave instances out (--alone), or end earlier (--upto)")
+        raise _too_large(f"the bundle would have more than {dispute.BUNDLE_BYTES_MAX} bytes")
     return made
+
+
+def _too_large(why: str) -> BundleTooLarge:
+    return BundleTooLarge(why, hint="leave instances out (--alone), or end earlier (--upto)")
 
 
 def _proofs(reader: Reader, positions: Sequence[int], newest: Signed) -> dict[str, bytes]:

@@ -57,6 +57,8 @@ def examine(
     proof = parse_proof(content)
     checkpoint = open_checkpoint(proof.checkpoint, log_keys)
     opened = open_note(proof.checkpoint, [*log_keys, *witness_keys])
+    if {key.public for key in log_keys} & {key.public for key in witness_keys}:
+        raise EvidenceInvalid("a witness given has the log's own key: it is no witness")
     witnesses = _witnesses(opened.signed, witness_keys)
     wanted = len({key.public for key in witness_keys}) if threshold is None else threshold
     if len(witnesses) < wanted:

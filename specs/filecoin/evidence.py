@@ -94,7 +94,7 @@ class ChannelChecker:
                 redeemed, funds[key] = _channel(key, some, findings)
                 taken += redeemed
             elif machine == VOUCHER:
-                mine = _accepted(some, findings)
+                mine = _accepted(key, some, findings)
                 taken += mine
                 promised.setdefault(key.rpartition("/")[0], []).extend(mine[-1:])
         for key, vouchers in promised.items():
@@ -131,7 +131,7 @@ def _channel(key: str, entries: Sequence[Entry], findings: _Findings) -> tuple[l
     lanes: dict[int, dict[str, int]] = {}
     owed = funds = 0
     taken: list[_Taken] = []
-    own = _names(key, entries[:1])
+    others = _other_names(key, entries[:1])
     for entry in entries:
         params: Mapping[str, Any] = entry.params or {}
         if entry.outcome is not None:
@@ -147,8 +147,13 @@ def _channel(key: str, entries: Sequence[Entry], findings: _Findings) -> tuple[l
             continue
         taken.append(read)
         one = read.voucher
-        if own and one.channel_addr not in own:
+        if one.channel_addr in others:
+            why = f"the voucher is for {one.channel_addr}: that this is {_shown(key)}"
+            findings.open.append(f"entry {entry.pos}: {why}, only the log says")
+        elif one.channel_addr != _canonical(key):
             findings.doubt(ELSEWHERE, entry.pos, f"the voucher is for {one.channel_addr}")
+        if one.amount < 0:
+            findings.doubt(AMOUNT, entry.pos, f"the voucher is over {one.amount}")
         before = lanes.get(one.lane)
         if before is not None and one.nonce <= before["nonce"]:
             why = f"lane {one.lane}: nonce {one.nonce} after {before['nonce']}"
@@ -166,25 +171,41 @@ def _channel(key: str, entries: Sequence[Entry], findings: _Findings) -> tuple[l
             findings.doubt(FUNDS, entry.pos, why)
     if taken:
         what = f"{len(taken)} redeemed, {owed} owed to the payee of {funds} paid in"
-        findings.held.append(f"{CHANNEL}/{key}: {what}")
+        findings.held.append(f"{CHANNEL}/{_shown(key)}: {what}")
     return taken, funds
 
 
-def _names(key: str, creation: Sequence[Entry]) -> set[str]:
-    """Return the addresses of the channel, as far as its creation tells them."""
-    params: Mapping[str, Any] = (creation[0].params if creation else None) or {}
-    addresses = params.get("addresses")
-    found = {str(params.get("id", ""))}
-    if isinstance(addresses, dict):
-        found |= {name for name, one in addresses.items() if one == params.get("id")}
+def _canonical(text: object) -> str:
+    """Return an address in its one form, or "" for what is none."""
     try:
-        return {*found, canonical(key)}
+        return canonical(text) if isinstance(text, str) else ""
     except StatetapeError:
-        return set()
+        return ""
 
 
-def _accepted(entries: Sequence[Entry], findings: _Findings) -> list[_Taken]:
-    """Return a recorded voucher's copies if it was taken: issued by us, or accepted by us."""
+def _shown(key: str) -> str:
+    """Return a channel's key for a sentence of ours: what is no address could pass for more."""
+    return key if _canonical(key) else ascii(key)
+
+
+def _other_names(key: str, creation: Sequence[Entry]) -> set[str]:
+    """Return other addresses that the channel has if its creation, which the log wrote, is true.
+
+    An actor has an ID, and one address that lasts: who claims two of a kind claims another's.
+    """
+    params: Mapping[str, Any] = (creation[0].params if creation else None) or {}
+    addresses, own = params.get("addresses"), params.get("id")
+    found = {_canonical(own)}
+    if isinstance(addresses, dict) and found != {""}:
+        found |= {_canonical(name) for name, one in addresses.items() if one == own}
+    known = _canonical(key)
+    kinds = {protocol(known) == PROTOCOL_ID} if known else set()
+    others = {one for one in found - {known, ""} if (protocol(one) == PROTOCOL_ID) not in kinds}
+    return others if len({protocol(one) == PROTOCOL_ID for one in others}) == len(others) else set()
+
+
+def _accepted(key: str, entries: Sequence[Entry], findings: _Findings) -> list[_Taken]:
+    """Return the voucher of a record, CHANNEL/ID, if it was taken: issued, or accepted by us."""
     creation = entries[0] if entries else None
     if creation is None:
         return []
@@ -200,6 +221,12 @@ def _accepted(entries: Sequence[Entry], findings: _Findings) -> list[_Taken]:
     if not accepted and not issued:
         return []
     pos = accepted[0] if accepted else creation.pos
+    channel, _, name = key.rpartition("/")
+    for one in copies:
+        if one.voucher.id_hex != name:
+            findings.doubt(UNREADABLE, one.pos, "the record is named after another voucher")
+        if one.voucher.channel_addr != _canonical(channel):
+            findings.doubt(ELSEWHERE, one.pos, f"the voucher is for {one.voucher.channel_addr}")
     known = [one for one in copies if one.pos <= pos] or copies
     return [known[-1]._replace(pos=pos)]
 

@@ -38,6 +38,8 @@ FORMAT = "fsm-dispute@v1"
 BUNDLE_BYTES_MAX = 256 * 1024 * 1024
 ENTRIES_BYTES_MAX = 64 * 1024 * 1024
 ENTRY_BYTES_MAX = 65_535
+FOLDERS = {"checkpoints/": 1_001, "spec/": 100}
+"""How many members these may have: each costs far more time than its bytes."""
 NUMBER_MAX = 2**53
 CLOCKS_APART_S = 300
 """A tape's clock may be this far ahead of a witness's before they contradict each other."""
@@ -182,6 +184,8 @@ class Bundle:
         """The earliest checkpoint over every entry that the threshold of witnesses saw."""
         self._states: list[dict[str, Any]] = []
         self._names: set[str] = set()
+        self._machines: dict[int, set[str]] = {}
+        """By the position of a machine: what the instances that have it call it."""
         self._quoted: set[bytes] = set()
         self._run(data, logs, witnesses, threshold)
         self.problems.sort()
@@ -192,6 +196,8 @@ class Bundle:
         for name in self._under("checkpoints/"):
             with self._checked(name):
                 self._read_checkpoint(name, logs, witnesses)
+        if not self.problems and not self.checkpoints:
+            self.add("checkpoints", "there is none", 2, "checkpoint-not-signed")
         for old, new in pairwise(self.checkpoints):
             name = f"consistency/{old.size:012}-{new.size:012}.txt"
             with self._checked(name):
@@ -199,10 +205,12 @@ class Bundle:
         for name in self._under("entries/"):
             with self._checked(name):
                 self._read_entry(name, self.members[name])
+        if not self.problems and not self.rows:
+            self.add("entries", "there is no instance", 8, "sequence-broken")
         with self._checked("checkpoints", 3, "cosignatures-missing"):
-            self._check_witnesses(threshold)
+            self._check_witnesses(threshold, {key.public for key in logs})
         self._check_times()
-        for spec in sorted({row["spec"] for row in self.rows.values()}):
+        for spec in sorted(self._machines):
             name = f"spec/{spec:012}.yaml"
             with self._checked(name):
                 self._check_machine(name, spec)
@@ -253,6 +261,10 @@ class Bundle:
             at = start + int(digits, 8)
             self.members[name] = data[start:at]
             at += -at % _BLOCK
+        for folder, most in FOLDERS.items():
+            if len(self._under(folder)) > most:
+                self.members = {}
+                raise EvidenceInvalid(f"{folder} has more than {most} members")
         if sum(len(self.members[name]) for name in self._under("entries/")) > ENTRIES_BYTES_MAX:
             self.members = {}
             raise EvidenceInvalid(f"its entries have more than {ENTRIES_BYTES_MAX} bytes")
@@ -302,19 +314,23 @@ class Bundle:
         self.expected[name] = body
         if len(body) > ENTRY_BYTES_MAX:
             raise EvidenceInvalid(f"an entry has at most {ENTRY_BYTES_MAX} bytes")
-        entry = json.loads(body)
+        entry = json.loads(body, parse_float=_no_entry_has, parse_constant=_no_entry_has)
         if not isinstance(entry, dict) or canonical(entry) != body or entry.get("pos") != pos:
             raise EvidenceInvalid("it is not the canonical form of the entry at that position")
         _check_members(entry)
         self.entries[pos] = entry
         self._quoted.update(_QUOTED.findall(body))
-        if entry.get("tape") != "spec":
+        if entry.get("tape") == "spec":
+            self._machines.setdefault(pos, set())
+        else:
             with self._checked(name, 8, "sequence-broken"):
                 self._follow(pos, entry)
 
     def _follow(self, pos: int, entry: dict[str, Any]) -> None:
         """Steps 8 and 10a: it is the next of its instance, which it changes as it says."""
         owner, seq = entry.get("instance", pos), entry.get("seq", 0)
+        if "tape" in entry:
+            raise EvidenceInvalid("it is about the tape, and about no instance")
         row = self.rows.get(owner)
         if row is None:
             if owner != pos or "create" not in entry or "outcome" in entry:
@@ -324,6 +340,12 @@ class Bundle:
             self._names.add(entry["create"])
             self.rows[pos] = row = {"data": {}, "name": entry["create"], "pos": pos, "seq": 0}
             row |= {"spec": entry.get("spec", 0), "state": ""}
+            machine, slash, key = entry["create"].partition("/")
+            self._machines.setdefault(row["spec"], set()).add(machine)
+            if not (slash and machine and key):
+                raise EvidenceInvalid(f"{named(entry['create'])} names no instance")
+        if "outcome" in entry and ("set" in entry or "to" in entry):
+            raise EvidenceInvalid("it was not accepted, and changes something")
         before, row["seq"], row["last"] = row["seq"], seq, pos
         merge(row["data"], entry.get("set", {}))
         row["state"] = entry.get("to", row["state"])
@@ -331,8 +353,11 @@ class Bundle:
         if seq != before + 1:
             raise EvidenceInvalid(f"entry {seq} of {row['name']} follows entry {before}")
 
-    def _check_witnesses(self, threshold: int) -> None:
+    def _check_witnesses(self, threshold: int, logs: set[bytes]) -> None:
         """Step 3: every entry is under a checkpoint that enough of the witnesses saw."""
+        for seen in self.seen:
+            if seen.public in logs:
+                raise EvidenceInvalid(f"{seen.witness} has the log's own key: it is no witness")
         last = max(self.entries, default=0)
         over: dict[int, dict[bytes, Seen]] = {}
         for seen in self.seen:
@@ -350,8 +375,8 @@ class Bundle:
 
     def _check_times(self) -> None:
         """Step 3: a witness's times do not fall, and no entry is younger than its witness."""
-        for one, other in pairwise(sorted(self.seen, key=lambda seen: (seen.witness, seen.size))):
-            if one.witness == other.witness and one.time_s > other.time_s:
+        for one, other in pairwise(sorted(self.seen, key=lambda seen: (seen.public, seen.size))):
+            if one.public == other.public and one.time_s > other.time_s:
                 why = f"{one.witness} saw {one.size} entries after it saw {other.size}"
                 self.add(f"checkpoints/{other.size:012}.note", why, 3, "cosignature-times")
         positions = sorted(self.entries)
@@ -374,6 +399,9 @@ class Bundle:
         self.expected[name] = text.encode()
         if machine_digest(text, functions) != entry.get("digest"):
             raise EvidenceInvalid("text and functions do not give the digest that was recorded")
+        if self._machines[spec] != {entry.get("machine")}:
+            others = ", ".join(map(named, sorted(self._machines[spec]))) or "no instance"
+            raise EvidenceInvalid(f"{entry.get('machine')} is the machine of {others}")
 
     def _read_keys(self) -> None:
         """Step 1: keys.txt is a list of keys. They are shown, and trusted by nobody."""
@@ -393,7 +421,7 @@ class Bundle:
             self.expected["replay.json"] = claims(self._states, self.rows)
             self.expected |= manifest(listed, self.rows, self.newest, told)
         known = {problem.place for problem in self.problems}
-        used = {f"spec/{row['spec']:012}.yaml" for row in self.rows.values()}
+        used = {f"spec/{spec:012}.yaml" for spec in self._machines}
         for name in sorted(self.expected.keys() | self.members.keys()):
             ours, theirs = self.expected.get(name), self.members.get(name)
             if ours == theirs or (name in known and (ours is None or theirs is None)):
@@ -413,17 +441,18 @@ class Bundle:
         problems = problems or self.problems
         newest = self.newest
         many = [_many(len(self.entries), "entry", "entries"), _many(len(self.rows), "instance")]
-        lines = [f"{newest.origin or 'nothing'}: {many[0]}, {many[1]}"]
+        origin = named(newest.origin or "nothing")
+        lines = [f"{origin}: {many[0]}, {many[1]}"]
         if problems:
             lines += [f"step {p.step}, {p.code}: {p.place}: {p.message}" for p in problems]
             return [*map(printable, lines), f"refused: {_many(len(problems), 'problem')}"]
         lines.append("proved:")
         why = f"these bytes, in this order, are in the log that signed {newest.size} entries"
-        lines.append(f"  {why} as {newest.origin}")
+        lines.append(f"  {why} as {origin}")
         lines.append(f"  {NO_PAYLOAD}")
         for row in self.rows.values():
             what = f"entries 1 to {row['seq']}, none missing between them"
-            lines.append(f"  {row['name']}: {what}; at {row['last']} {row['state']}")
+            lines.append(f"  {named(row['name'])}: {what}; at {row['last']} {named(row['state'])}")
         if self.witnessed is None:
             lines.append("  when that was, only by the log's own clock: no witness vouches for it")
         else:
@@ -438,8 +467,17 @@ def _many(count: int, one: str, many: str = "") -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text that does nothing to a terminal: it may come from the bundle."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    """Return a stranger's text so that it does nothing to a terminal, and looks like no other."""
+    return "".join(char if " " <= char <= "~" else ascii(char)[1:-1] for char in text)
+
+
+def named(text: str) -> str:
+    """Return a name for a sentence of ours: in quotes, where it could pass for part of that."""
+    return text if re.fullmatch("[!-~]+", text) else ascii(text)
+
+
+def _no_entry_has(text: str) -> Any:
+    raise EvidenceInvalid(f"no entry has a number such as {text[:40]}")
 
 
 def _check_members(entry: Mapping[str, Any]) -> None:
@@ -450,7 +488,7 @@ def _check_members(entry: Mapping[str, Any]) -> None:
             raise EvidenceInvalid(f"its `{name}` is no number")
         if number < 1 and name not in ("at", "recorded"):
             raise EvidenceInvalid(f"its `{name}` is below 1")
-    for name in ("create", "digest", "functions", "text", "to"):
+    for name in ("create", "digest", "functions", "machine", "text", "to"):
         if not isinstance(entry.get(name, ""), str):
             raise EvidenceInvalid(f"its `{name}` is no text")
     if "at" not in entry or not isinstance(entry.get("set", {}), dict):

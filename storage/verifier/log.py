@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 HASH_BYTES = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 SIZE_MAX = 2**63 - 1
+TIME_MAX = 2**63 - 1
+"""A cosignature's time, in POSIX seconds, is at most this (C2SP tlog-cosignature)."""
 PROOF_HASHES_MAX = 63
 NOTE_BYTES_MAX = 1_000_000
 SIGNATURES_MAX = 100
@@ -297,6 +299,8 @@ def _holds(key: VerifierKey, text: str, signature: Signature) -> bool:
     if key.kind == ED25519:
         return key.verifies(text.encode(), signature.payload)
     seconds = int.from_bytes(signature.payload[:_TIME_BYTES], "big")
+    if seconds > TIME_MAX:
+        return False
     message = cosigned_message(seconds, text)
     return key.verifies(message, signature.payload[_TIME_BYTES:])
 
