@@ -16,31 +16,22 @@ from statetape.engine.inspect import Inspector
 from statetape.fsm.audit import OURS, THEIRS, Verdict
 from statetape.specs.filecoin.audit_case import Case, Dispute, open_case
 from statetape.specs.filecoin.audits import AUDITOR
-from statetape.specs.filecoin.keys import address_of
-from statetape.specs.filecoin.signature import sign_secp256k1
 from statetape.specs.filecoin.voucher import SignedVoucher
 
-PAYER_KEY, PAYEE_KEY, STRANGER_KEY = (bytes([number]) * 32 for number in (1, 2, 3))
-PAYER_ADDRESS, PAYEE_ADDRESS = address_of(PAYER_KEY), address_of(PAYEE_KEY)
-KEY = "f2xjl6b4xwp7wj4qs4nwdmufenzhfu4izqiyehmiq"
+from .bookkeeping import CHANNEL as KEY
+from .bookkeeping import PAYEE as PAYEE_ADDRESS
+from .bookkeeping import PAYEE_SECRET, PAYER_SECRET, STRANGER_SECRET
+from .bookkeeping import PAYER as PAYER_ADDRESS
+from .bookkeeping import voucher as made
+
+PAYER_KEY, PAYEE_KEY, STRANGER_KEY = PAYER_SECRET, PAYEE_SECRET, STRANGER_SECRET
 CHANNEL = f"filecoin.payment_channel/{KEY}"
 PAYER, PAYEE = "f0100", "f0101"
 
 
 def voucher(lane: int, nonce: int, amount: int, key: bytes = PAYER_KEY, **terms) -> SignedVoucher:
     """Return a signed voucher of the channel; terms as SignedVoucher's fields."""
-    fields = {
-        "channel_addr": KEY,
-        "time_lock_min": 0,
-        "time_lock_max": 0,
-        "secret_pre_image": b"",
-        "extra": None,
-        "min_settle_height": 0,
-        "merges": (),
-        "signature": None,
-    }
-    unsigned = SignedVoucher(**{**fields, **terms}, lane=lane, nonce=nonce, amount=amount)
-    return unsigned._replace(signature=sign_secp256k1(key, unsigned.signing_bytes()))
+    return made(lane, amount, nonce, secret=key, **terms)
 
 
 class Books:
