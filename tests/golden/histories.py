@@ -17,7 +17,7 @@ from pathlib import Path
 
 from statetape.cli.values import read
 from statetape.engine import catalogue
-from statetape.engine.commands import Create, Send
+from statetape.engine.commands import Create, Hold, Send
 from statetape.engine.inspect import Inspector
 from statetape.engine.transfer import export_events
 from statetape.fsm.story import Begin, Event, Height
@@ -26,6 +26,17 @@ from ..engine.machines import COUNTER, Clock, open_tape
 from ..engine.test_quiet import WATCHED
 from ..engine.test_raised import DEAL, TRANSFER
 from ..engine.test_replay import busy_tape
+from ..specs.filecoin.bookkeeping import (
+    ACCOUNT,
+    ACTOR,
+    CHANNEL,
+    PAYEE,
+    PAYER,
+    PLAN,
+    Side,
+    record,
+    voucher,
+)
 from ..specs.pop.retrieving import Retrieval, world
 
 FOLDER = Path(__file__).parent
@@ -93,7 +104,41 @@ def retrieved(folder: Path) -> Path:
     return folder
 
 
+def books_tape(path: Path) -> Path:
+    """Keep a payee's books of a channel to its end: redeemed, refused, late, held, collected."""
+    folder = path.parent / "books"
+    folder.mkdir()
+    side = Side(folder)
+    try:
+        chain = {"addresses": {PAYER: "f0100", PAYEE: "f0101"}, "from": PAYER, "to": PAYEE}
+        side.new(f"payment_channel/{CHANNEL}", id=ACTOR, value=100, message="m-1", exit=0, **chain)
+        side.new(PLAN)
+        side.new(ACCOUNT, direction=1, control=PAYEE, target=PAYER, plan=f"filecoin.{PLAN}")
+        side.ok(ACCOUNT, "chain_seen", balance="100", id=ACTOR)
+        first, second, late = voucher(0, 20, 1), voucher(1, 30, 1), voucher(2, 40, 1)
+        for one in (first, second, voucher(1, 25, 2), voucher(3, 90, 1), first):
+            side.receive(one)
+        side.head(110)
+        side.ok(f"payment_channel/{CHANNEL}", "settle", caller="f0100", message="m-2")
+        side.ok(ACCOUNT, "settle_seen", to=ACTOR, settling_at=1550, message="m-2")
+        for one in (first, second):
+            side.ok(record(one), "submitted", message=f"m-{one.id_hex[:4]}")
+            redeemed = {"caller": "f0101", "sv": one.text(), "message": f"m-{one.id_hex[:4]}"}
+            side.ok(f"payment_channel/{CHANNEL}", "update_channel_state", **redeemed)
+            side.ok(record(one), "applied", message=f"m-{one.id_hex[:4]}")
+        side.engine.execute(Hold(f"filecoin.payment_channel/{CHANNEL}", why="a dispute"))
+        side.head(1540)
+        side.receive(late)
+        side.head(1550)
+        side.ok(f"payment_channel/{CHANNEL}", "collect", caller="f0101")
+        side.ok(ACCOUNT, "collect_confirmed")
+    finally:
+        side.close()
+    return side.path
+
+
 MAKERS = {
+    "books": books_tape,
     "busy": busy_tape,
     "client": client_tape,
     "linked": linked_tape,
