@@ -5,8 +5,9 @@ can be redeemed before lanes that rise, so no order passes the balance on its wa
 not: what is asked is a choice per lane whose sum is greatest within the balance. A1: where all the
 best fit, they are the answer. A2: else every reachable sum is kept, lane by lane, and what cannot
 beat the best known is dropped; within `work` steps this is exact. A3: beyond, the sums that are
-kept give "at least", the balance "at most". A4: with merges the actor's own effects are followed
-through every order of a small set of vouchers.
+kept give "at least", the balance "at most". A4: with merges, or where a lane
+may fall and windows end (the order matters), the actor's own effects are followed through every
+order of a small set of vouchers, each at its earliest epoch.
 """
 
 from __future__ import annotations
@@ -129,25 +130,31 @@ def attain_merging(
     balance: int,
     lanes: Mapping[int, Lane],
     vouchers: Sequence[tuple[str, SignedVoucher]],
+    opens: Mapping[str, int] | None = None,
 ) -> Attained:
     """Return the greatest `to_send` over every set and order of vouchers, merges included.
 
-    Exact for at most MERGING_MAX vouchers; of more only those that promise the most are tried.
+    `opens`: the first epoch of each (default: its time_lock_min); after one that opens late none
+    can come whose time_lock_max is past. Exact for at most MERGING_MAX vouchers; of more only
+    those that promise the most are tried.
     """
+    first = {name: terms.time_lock_min for name, terms in vouchers} if opens is None else opens
     ranked = sorted(vouchers, key=lambda one: (-one[1].amount, one[0]))
     tried = ranked[:MERGING_MAX]
     best: tuple[int, tuple[str, ...]] = (to_send, ())
-    waiting: list[tuple[int, dict[int, Lane], tuple[str, ...]]] = [(to_send, dict(lanes), ())]
+    waiting: list[tuple[int, dict[int, Lane], tuple[str, ...], int]] = []
+    waiting.append((to_send, dict(lanes), (), min(first.values(), default=0)))
     while waiting:
-        total, now, used = waiting.pop()
+        total, now, used, at = waiting.pop()
         if total > best[0]:
             best = (total, used)
         for name, terms in tried:
-            if name in used:
+            epoch, last = max(at, first[name]), terms.time_lock_max
+            if name in used or (last != 0 and epoch > last):
                 continue
             after = _redeemed(total, balance, now, terms)
             if after is not None:
-                waiting.append((*after, (*used, name)))
+                waiting.append((*after, (*used, name), epoch))
     most = best[0] if len(tried) == len(ranked) else _most(to_send, balance, lanes, vouchers)
     return Attained(best[0], max(best[0], most), best[1])
 

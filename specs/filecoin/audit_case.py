@@ -37,6 +37,7 @@ from .audit_compare import Difference, compare_chains
 from .audit_facts import (
     ACCEPTED,
     ISSUED,
+    OFFERED_AGAIN,
     RECEIVED,
     REFUSED,
     SECRET_SHARED,
@@ -44,8 +45,10 @@ from .audit_facts import (
     BookFacts,
     Happening,
     read_book,
+    role_of,
+    take_role,
 )
-from .audit_papers import PAYEE, PAYER, UNKNOWN, Keys, Shelf, Voucher
+from .audit_papers import PAYEE, PAYER, UNKNOWN, Keys, Shelf, Voucher, may_be_payers
 from .audit_quantities import (
     UNIT,
     Candidate,
@@ -231,11 +234,13 @@ class Case:
         return self._held[name]
 
     def _find_held(self, story: Story) -> Held | None:
-        received, issued = story.received, story.issued
+        received, issued = self._received(story), story.issued
         carried = [
             one
             for one in story.messages
-            if one.sender == self.state.payee and one.height is not None
+            if one.sender == self.state.payee
+            and one.height is not None
+            and may_be_payers(self.shelf.copy(one.params.get("sv")))
         ]
         if received is not None and received.height is not None:
             if issued is not None and (issued.height or 0) <= received.height:
@@ -252,6 +257,20 @@ class Case:
         if sent is not None and sent.height is not None:
             return Held(sent.height, "payer", (sent.cited,))
         return None
+
+    def _received(self, story: Story) -> Happening | None:
+        """The first that the payee got with a signature that the chain may take.
+
+        Others may have sent the same terms with another signature: that is no voucher yet.
+        """
+        found = [
+            one
+            for one in story.happenings
+            if one.kind in (RECEIVED, OFFERED_AGAIN)
+            and one.role != PAYER
+            and may_be_payers(one.copy)
+        ]
+        return next((one for one in found if one.height is not None), found[0] if found else None)
 
     def secret_known(self, story: Story, held: int) -> int | None:
         """Return from which height the payee could name a voucher's secret, None: never.
@@ -328,6 +347,16 @@ class Case:
         held = list(feasible(self.candidates, lanes.get, height, deadline_of(state)))
         return attained(state, lanes, held, height)
 
+    def funds_at(self, height: int) -> int:
+        """Return what the channel held at a height: deposits of later epochs came too late."""
+        state, _, number = self.ending
+        later = sum(
+            one.after.balance - one.before.balance
+            for one in self.chain.messages[:number]
+            if one.height is not None and one.height > height
+        )
+        return state.balance - later
+
     @property
     def ending(self) -> tuple[State, dict[int, Lane], int | None]:
         """The channel as Collect met it (else as it is), its lanes, and the Collect's number."""
@@ -367,8 +396,8 @@ def open_case(instance: str, key: str, books: Sequence[Book], prefer: str = "") 
     shelf.judge(keys, {key, *chain.names_of(chain.state.id)})
     head = max(one.head for one in facts)
     case = Case(instance, key, facts, chain, differences, shelf, keys, {}, head)
-    case.stories = _stories(case)
     _roles(case)
+    case.stories = _stories(case)
     return case
 
 
@@ -414,11 +443,12 @@ def _stories(case: Case) -> dict[str, Story]:
 
 
 def _roles(case: Case) -> None:
-    """A book without vouchers is the side's that the other book is not."""
+    """Whose each book is; one without vouchers is the side's that the other book is not."""
+    shown = {book.side: role_of(book) for book in case.books}
     for book in case.books:
-        others = {one.role for one in case.books if one is not book}
-        if not book.role and others in ({PAYER}, {PAYEE}):
-            book.role = PAYEE if others == {PAYER} else PAYER
+        others = {role for side, role in shown.items() if side != book.side}
+        left = {PAYER: PAYEE, PAYEE: PAYER}.get(next(iter(others)), "") if len(others) == 1 else ""
+        take_role(book, shown[book.side] or left or book.role)
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,15 +134,16 @@ def merges(case: Case) -> Iterator[Verdict]:
 
 
 def _merged(case: Case, message: Message, story: Story, before: Counter[int]) -> _Merged:
-    """Return what a voucher's merges did; `before` counts how often each lane was merged."""
+    """Return what a voucher's merges did; `before`: what the last merge of a lane subtracted."""
     voided: list[Story] = []
-    owed = again = others = 0
+    owed: dict[int, int] = {}
+    again = others = 0
     for number, nonce in story.terms.merges:
         lane = case.chain.lane(number, message.number)
         redeemed = lane.redeemed if lane is not None else 0
         others += redeemed
-        again += redeemed if before[number] else 0
-        before[number] += 1
+        again += min(redeemed, before[number])  # what an earlier merge has subtracted already
+        before[number] = redeemed
         void = [
             one
             for one in case.stories.values()
@@ -153,12 +154,14 @@ def _merged(case: Case, message: Message, story: Story, before: Counter[int]) ->
             and one.voucher.redeemable_by_signature(PAYER) is True
             and case.held(one) is not None
             and (lane is None or one.terms.nonce > lane.nonce)
+            and one not in voided
         ]
         voided += void
-        owed += max((one.terms.amount for one in void), default=redeemed) - redeemed
+        most = max((one.terms.amount for one in void), default=redeemed)
+        owed[number] = max(owed.get(number, 0), most - redeemed)
     own = case.chain.lane(story.terms.lane, message.number)
     gain = story.terms.amount - others - (own.redeemed if own is not None else 0)
-    return _Merged(message, voided, max(0, owed - max(0, gain)), again)
+    return _Merged(message, voided, max(0, sum(owed.values()) - max(0, gain)), again)
 
 
 # D16: I submitted it
@@ -222,7 +225,7 @@ def _failing(case: Case, claim: Happening) -> Message | None:
         return None
     event = _PUSHED.get(claim.kind, UPDATE)
     name = claim.params.get("message")
-    ended = [one for one in case.chain.messages if one.code is not None]
+    ended = [one for one in case.chain.messages if one.code]
     named = [one for one in ended if one.message and one.message == name]
     same = [
         one
@@ -241,6 +244,15 @@ _COLLECT = (
 )
 
 
+_FAILED_COLLECT = {
+    "CALLER_NOT_PARTY": "not by a party",
+    "NOT_SETTLED": "before settling_at",
+    "CHANNEL_DELETED": "the channel was gone already",
+    "PAYOUT_TO_FAILED": "the payout to the payee failed, and all was rolled back",
+    "PAYOUT_FROM_FAILED": "the refund to the payer failed, and all was rolled back",
+}
+
+
 @dispute("D17")
 def collecting(case: Case) -> Iterator[Verdict]:
     """A Collect failed, or paid otherwise than the rules say."""
@@ -251,10 +263,7 @@ def collecting(case: Case) -> Iterator[Verdict]:
             continue
         later = done is not None and done.number > one.number
         then = "it was collected later" if later else "it can be tried again"
-        why = {
-            18: "not by a party, or before settling_at",
-            5: "the channel was gone already",
-        }.get(one.code or 0, "a payout failed, and all was rolled back")
+        why = _FAILED_COLLECT.get(one.reason, "the call was refused")
         yield verdict(
             "D17",
             FOUND,
@@ -395,10 +404,16 @@ def after(case: Case) -> Iterator[Verdict]:
             FOUND if story.applied is None else CLEAR,
             f"{sentence(claim.says)} at height {height}, after Settle at {settle.height}: {then}.",
             _AFTER,
-            bearer=PAYEE if case.over and story.applied is None else "nobody",
+            bearer=PAYEE if case.over and _relied(case, story) else "nobody",
             amount=lost or None,
             entries=[claim.cited, settle.cited],
             signatures=story.voucher.signed,
         )
     if not late:
         yield verdict("D20", CLEAR, "No voucher was made or taken after Settle.", _AFTER)
+
+
+def _relied(case: Case, story: Story) -> bool:
+    """Whether the payee has an unredeemed voucher that it did not refuse."""
+    taken = story.accepted is not None or story.refused is None
+    return story.applied is None and taken and case.held(story) is not None

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ...fsm.audit import CLEAR, FOUND, UNDECIDABLE, Cited, Verdict
 from .audit_attainable import Attained
 from .audit_case import Case, Story, dispute, verdict
-from .audit_chain import SETTLE, UPDATE, Message
+from .audit_chain import ADOPTED, SETTLE, UPDATE, Message
 from .audit_facts import SUBMITTED
 from .audit_papers import PAYEE, PAYER
 from .audit_quantities import Candidate, attained, deadline_of
@@ -64,6 +64,7 @@ def d1(case: Case) -> Iterator[Verdict]:
     if deadline is None or not case.over:
         yield _still_open(case, deadline)
         return
+    state = state._replace(balance=case.funds_at(deadline))
     fresh = [one for one in case.candidates if _fresh(one, lanes)]
     in_time = [one for one in fresh if one.held <= deadline]
     usable = [one for one in in_time if not window(one.terms, one.held, state.settling_at).empty]
@@ -94,12 +95,40 @@ def _reach(
     deadline: int,
 ) -> Attained:
     """What the payee could have reached; told by vouchers that it accepted, where these suffice."""
-    every = attained(state, lanes, usable, deadline)
+    every = _with_funds(case, state, lanes, usable, deadline)
     kept = [one for one in usable if case.stories[one.voucher].refused is None]
     if len(kept) == len(usable):
         return every
-    accepted = attained(state, lanes, kept, deadline)
+    accepted = _with_funds(case, state, lanes, kept, deadline)
     return every._replace(vouchers=accepted.vouchers) if accepted.least == every.least else every
+
+
+def _with_funds(
+    case: Case,
+    state: State,
+    lanes: dict[int, Lane],
+    usable: Sequence[Candidate],
+    deadline: int,
+) -> Attained:
+    """What is attainable by the deadline, where the funds may have come after a window closed.
+
+    Such a voucher counts for sure only where what the channel held when it closed suffices.
+    """
+    every = attained(state, lanes, usable, deadline, since=0)
+    held = {
+        one: case.funds_at(min(one.terms.time_lock_max or deadline, deadline)) for one in usable
+    }
+    early = [one for one in usable if held[one] < state.balance]
+    if not early:
+        return every
+    others = [one for one in usable if held[one] >= state.balance]
+    before = state._replace(balance=min(held.values()))
+    tried = [
+        attained(state, lanes, others, deadline, since=0),
+        attained(before, lanes, usable, deadline, since=0),
+    ]
+    best = max(tried, key=lambda one: one.least)
+    return best._replace(most=max(every.most, best.least))
 
 
 def _omitted(case: Case, state: State, reach: Attained) -> Iterator[Verdict]:
@@ -155,8 +184,8 @@ def _late(
     """Vouchers that came at or after settling_at: worth nothing when they came."""
     late = [one for one in fresh if one.held > deadline]
     stories = [case.stories[one.voucher] for one in late]
-    before = attained(state, lanes, usable, deadline).least
-    with_late = attained(state, lanes, [*usable, *late], case.head).most
+    before = attained(state, lanes, usable, deadline, since=0).least
+    with_late = attained(state, lanes, [*usable, *late], case.head, since=0).most
     if not late or with_late <= before:
         return
     promised = with_late - before
@@ -242,7 +271,7 @@ def d5(case: Case) -> Iterator[Verdict]:
         if window(one.terms, one.held, state.settling_at).empty:
             if one.terms.time_lock_min > one.held or one.terms.time_lock_max != 0:
                 empty.append(one)
-        elif 0 < one.terms.time_lock_max < case.head:
+        elif 0 < one.terms.time_lock_max < min(case.head, deadline_of(state) or case.head):
             lapsed.append(one)
     if empty:
         yield _windows(case, empty, "could never be redeemed: no epoch was in the window", lanes)
@@ -304,8 +333,10 @@ _OVER_RULE = (
 def d6(case: Case) -> Iterator[Verdict]:
     """The voucher came at or after settling_at."""
     updates = [one for one in case.chain.messages if one.event == UPDATE]
-    late = [one for one in updates if one.expected is not None and one.expected.code == 32]
-    wrong = [one for one in updates if one.code == 32 and one not in late]
+    # By its reason: a call into another actor may end with 32 as well.
+    over = "CHANNEL_SETTLED"
+    late = [one for one in updates if one.expected is not None and one.expected.reason == over]
+    wrong = [one for one in updates if one.reason == over and one not in late]
     for role in (PAYEE, PAYER, "nobody"):
         those = [one for one in late if case.role(one.sender) == role]
         if those:
@@ -378,7 +409,7 @@ def d10(case: Case) -> Iterator[Verdict]:
     wrong: list[Message] = []
     for one in case.chain.messages:
         before, after = one.before.settling_at, one.after.settling_at
-        if before == after or (one.event == SETTLE and before == 0):
+        if before == after or one.event == ADOPTED or (one.event == SETTLE and before == 0):
             continue
         terms = one.voucher.terms if one.voucher is not None else None
         raised = terms is not None and before < terms.min_settle_height == after

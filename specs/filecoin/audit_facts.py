@@ -1,8 +1,9 @@
 """One book's facts: what the chain did as it was recorded there, and what that side asserts.
 
 Theory of operation. F1: the two are never mixed: `chain` is folded from the channel's entries
-alone, `happenings` are claims of the tape's owner. F2: a book's role is what its vouchers say
-(issued: the payer's; received: the payee's); a voucher event counts as its role's claim. F3: a
+alone, `happenings` are claims of the tape's owner. F2: a book's role is what its account
+says (direction), else its vouchers (the payer's issued or the payee's received: by who signed
+them, since a refund goes the other way); a voucher event counts as its role's claim. F3: a
 claim has the head epoch of its moment; where the entry has none, the newest that the book had seen.
 """
 
@@ -10,13 +11,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ...fsm.audit import Book, Cited
 from ...fsm.entry import Entry
 from ...fsm.types import Json
 from .audit_chain import Chain, fold_chain
-from .audit_papers import PAYEE, PAYER, Shelf, Voucher
+from .audit_papers import NOBODY, OTHER, PAYEE, PAYER, Copy, Shelf, Voucher
 from .audit_recheck import whole
 
 CHAIN = "filecoin"
@@ -28,6 +29,7 @@ PLAN = "filecoin.provider_plan"
 ISSUED = "issued"
 SENT = "sent"
 RECEIVED = "received"
+OFFERED_AGAIN = "offered_again"
 ACCEPTED = "accepted"
 REFUSED = "refused"
 SUBMITTED = "submitted"
@@ -44,7 +46,8 @@ _ROLES = {ISSUED: PAYER, RECEIVED: PAYEE}
 class Happening:
     """One claim of one side. `about`: the instance it is recorded of; `kind`: what is claimed.
 
-    `voucher` is None for what an account or a plan claims (funds_pushed, settle_pushed, ...).
+    `voucher` is None for what an account or a plan claims (funds_pushed, settle_pushed, ...);
+    `copy` is the text of it that came with the claim, where one did.
     `height`: the head epoch then; None: the book had seen none. `role`: payer, payee or "".
     """
 
@@ -57,6 +60,7 @@ class Happening:
     about: str
     voucher: Voucher | None
     params: Mapping[str, Json]
+    copy: Copy | None = None
 
     @property
     def says(self) -> str:
@@ -120,8 +124,41 @@ def read_book(book: Book, key: str, shelf: Shelf) -> BookFacts:
     return facts
 
 
+def role_of(facts: BookFacts) -> str:
+    """Return whose book it is, now that the signatures are known (F2); "": nothing shows it."""
+    votes = Counter(_whose(one) for one in facts.happenings if one.kind in _ROLES)
+    voted = PAYER if votes[PAYER] > votes[PAYEE] else PAYEE if votes[PAYEE] else ""
+    return _by_account(facts.book) or voted
+
+
+def take_role(facts: BookFacts, role: str) -> None:
+    """Make a book somebody's, and with it every claim in it."""
+    if role != facts.role:
+        facts.role = role
+        facts.happenings = [replace(one, role=role) for one in facts.happenings]
+        facts.misnamed = [replace(one, role=role) for one in facts.misnamed]
+
+
+def _whose(one: Happening) -> str:
+    """Whose book a voucher is in: who pays issues what it signed, and receives refunds."""
+    role = _ROLES[one.kind]
+    by = one.voucher.by if one.voucher is not None else OTHER
+    if by in (OTHER, NOBODY):
+        return ""
+    return {PAYER: PAYEE, PAYEE: PAYER}[role] if by == PAYEE else role
+
+
+def _by_account(book: Book) -> str:
+    """Return whose book it is as its account says, "" where it has none."""
+    for entry in book.entries:
+        begun = entry.create is not None and entry.outcome is None
+        if begun and str(entry.create).startswith(f"{ACCOUNT}/") and isinstance(entry.params, dict):
+            return {1: PAYEE, 2: PAYER}.get(whole(entry.params.get("direction", 1)) or 0, "")
+    return ""
+
+
 def _role(book: Book, prefix: str) -> str:
-    """Return whose book it is by its vouchers (F2)."""
+    """Return whose book it seems to be by its vouchers, before any signature is known."""
     roles = Counter(
         _ROLES.get(str(entry.params.get("role")), "")
         for entry in book.entries
@@ -144,8 +181,10 @@ def _of_voucher(
 ) -> Happening | None:
     """Return what an entry of a voucher's instance claims, None where it claims nothing."""
     params: Mapping[str, Json] = entry.params if isinstance(entry.params, dict) else {}
+    copy = None
     if entry.create is not None:
         voucher = shelf.read(params.get("sv"))
+        copy = shelf.copy(params.get("sv"))
         held[entry.pos] = voucher
         role = params.get("role")
         kind = role if role in (ISSUED, RECEIVED) and entry.outcome is None else REFUSED
@@ -155,8 +194,11 @@ def _of_voucher(
         if found is None or entry.outcome is not None:
             return None
         voucher = found
+        again = params.get("copy")
+        if kind == OFFERED_AGAIN and again and shelf.read(again) is voucher:
+            copy = shelf.copy(again)
     one = Happening(
-        facts.side, facts.role, entry.pos, entry.at, seen, str(kind), name, voucher, params
+        facts.side, facts.role, entry.pos, entry.at, seen, str(kind), name, voucher, params, copy
     )
     if entry.create is not None and voucher.id and name != prefix + voucher.id:
         facts.misnamed.append(one)

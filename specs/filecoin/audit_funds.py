@@ -10,6 +10,7 @@ from .audit_chain import Message
 from .audit_deadlines import SHOWN_MAX, story_cited
 from .audit_papers import PAYEE
 from .audit_quantities import value_at
+from .audit_recheck import merged
 
 _FUNDS_RULE = (
     "Payment channel actor, UpdateChannelState check 20: what is redeemed in all may not pass the"
@@ -65,7 +66,7 @@ def _met(case: Case, those: Sequence[Message]) -> str:
     one = those[0]
     more = f", and {len(those) - 1} more" if len(those) > 1 else ""
     return (
-        f"At height {one.height} the balance was {one.before.balance}, needed"
+        f"At height {one.height} the balance was {one.before.balance + one.value}, needed"
         f" {_needed(case, one)}{more}."
     )
 
@@ -89,7 +90,7 @@ def _missed(case: Case, those: Sequence[Message]) -> Verdict:
         finding += " Not redeemed later, and the deadline is past: the deposit was short of it."
     else:
         finding += " It can be repeated after a deposit: its nonce is not used up."
-    lost = max(_needed(case, one) - one.before.balance for one in those)
+    lost = max(_needed(case, one) - one.before.balance - one.value for one in those)
     return verdict(
         "D7",
         FOUND,
@@ -107,18 +108,13 @@ def _signed(message: Message) -> Sequence[Signed]:
 
 
 def _needed(case: Case, one: Message) -> int:
-    """What to_send would have become; without merges, which can only lessen it."""
+    """What to_send would have become."""
     terms = one.voucher.terms if one.voucher is not None else None
     if terms is None:
         return one.before.to_send
     own = case.chain.lane(terms.lane, one.number)
-    sources = {merge.lane for merge in terms.merges}
-    merged = sum(
-        lane.redeemed
-        for source in sorted(sources)
-        if (lane := case.chain.lane(source, one.number)) is not None
-    )
-    return one.before.to_send + terms.amount - merged - (own.redeemed if own is not None else 0)
+    others = merged(terms, lambda lane: case.chain.lane(lane, one.number)).subtracted
+    return one.before.to_send + terms.amount - others - (own.redeemed if own is not None else 0)
 
 
 def _over_issued(case: Case, since: int, at_end: int) -> Verdict:
@@ -146,13 +142,20 @@ def _over_issued(case: Case, since: int, at_end: int) -> Verdict:
 
 
 def _taken_beyond(case: Case) -> Sequence[Story]:
-    """The vouchers that the payee accepted while the sum of the promises passed the balance."""
+    """The vouchers with which what the payee had accepted passed the balance of that height."""
+    answers = [
+        (answer, story)
+        for story in case.stories.values()
+        if (answer := story.accepted) is not None and answer.height is not None
+    ]
+    answers.sort(key=lambda one: one[0].pos)
+    view: dict[int, int] = {}
     found = []
-    for story in case.stories.values():
-        answer = story.accepted
-        if answer is None or answer.height is None:
-            continue
-        values = value_at(case.rows, answer.height) or {}
-        if int(values.get("over_issued") or "0") > 0:
+    for answer, story in answers:
+        height = answer.height or 0
+        terms = story.terms
+        view[terms.lane] = max(terms.amount, view.get(terms.lane, 0))
+        state = case.chain.state_at(height)
+        if sum(view.values()) - state.merged_away > state.balance and state.phase != "collected":
             found.append(story)
     return found

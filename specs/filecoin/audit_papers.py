@@ -243,6 +243,13 @@ def _judge(signing: bytes, copy: Copy, keys: Keys) -> None:
     copy.note = f"not the payer's signature: it recovers to {copy.signer or 'no key'}"
 
 
+def may_be_payers(copy: Copy | None) -> bool:
+    """Whether the chain takes a copy as signed by the payer, or nobody here can tell."""
+    if copy is None or copy.signature is None or copy.signature.type == SIGNATURE_DELEGATED:
+        return False
+    return copy.by in (PAYER, UNKNOWN)
+
+
 def made_by(signing: bytes, copy: Copy, address: str) -> tuple[bool | None, str]:
     """Whether the holder of a key address made a signature (None: cannot be told), and a note."""
     if copy.signature is None:

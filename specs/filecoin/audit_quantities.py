@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from .audit_chain import Chain, Message
 from .audit_papers import PAYER, Voucher
 from .audit_recheck import Lane, State
 from .payment_channel import MAX_LANE
+from .policies import window
 from .voucher import SignedVoucher
 
 UNIT = "attofil"
@@ -62,10 +63,19 @@ class Candidate(NamedTuple):
 
     def open_at(self, height: int, deadline: int | None) -> bool:
         """Whether there is an epoch left, from this height to the deadline, to redeem it."""
-        last = self.terms.time_lock_max
-        if last != 0 and last < height:
+        return not window(self.terms, height, 0 if deadline is None else deadline + 1).empty
+
+    def opens_by(self, height: int) -> int:
+        """Return the first epoch at which the payee could redeem it, as known at a height."""
+        known = self.known if self.known is not None and self.known <= height else self.held
+        return max(self.held, known, self.terms.time_lock_min)
+
+    def sure_at(self, height: int) -> bool:
+        """Whether the payee surely could redeem it: proven, and its secret known while it holds."""
+        if not self.proven or self.known is None or self.known > height:
             return False
-        return deadline is None or self.terms.time_lock_min <= deadline >= height
+        last = self.terms.time_lock_max
+        return last == 0 or self.known <= last
 
 
 class Promise(NamedTuple):
@@ -117,21 +127,30 @@ def attained(
     held: Sequence[Candidate],
     height: int,
     work: int = WORK_MAX,
+    since: int | None = None,
 ) -> Attained:
     """Return what `to_send` could become with these vouchers, proven ones for "at least".
 
-    `held`: feasible candidates. Of those whose secret is not known at `height`, and of those that
-    are not proven, "at most" assumes the best.
+    `held`: feasible candidates, from `since` on (default: `height`). Of those whose secret is not
+    known at `height`, and of those that are not proven, "at most" assumes the best.
     """
-    sure = [one for one in held if one.proven and one.known is not None and one.known <= height]
-    least = _choose(state, lanes, sure, work)
+    sure = [one for one in held if one.sure_at(height)]
+    begin = height if since is None else since
+    opens = {one.voucher: max(begin, one.opens_by(height)) for one in held}
+    least = _choose(state, lanes, sure, work, opens)
     if len(sure) == len(held):
         return least
-    most = _choose(state, lanes, held, work)
+    most = _choose(state, lanes, held, work, opens)
     return Attained(least.least, max(least.most, most.most), least.vouchers)
 
 
-def _choose(state: State, lanes: dict[int, Lane], held: Sequence[Candidate], work: int) -> Attained:
+def _choose(
+    state: State,
+    lanes: dict[int, Lane],
+    held: Sequence[Candidate],
+    work: int,
+    opens: Mapping[str, int],
+) -> Attained:
     plain = [one for one in held if not one.terms.merges]
     by_lane: dict[int, list[Choice]] = {}
     for one in plain:
@@ -143,11 +162,18 @@ def _choose(state: State, lanes: dict[int, Lane], held: Sequence[Candidate], wor
         (lanes[lane].redeemed if lane in lanes else 0, by_lane[lane]) for lane in sorted(by_lane)
     ]
     found = attain(state.to_send, state.balance, grouped, work)
-    if len(plain) == len(held):
+    order_matters = len(plain) < len(held) or (
+        any(one.terms.time_lock_max for one in held)
+        and any(choice.amount < redeemed for redeemed, choices in grouped for choice in choices)
+    )
+    if not order_matters:
         return found
     merging = attain_merging(
-        state.to_send, state.balance, lanes, [(one.voucher, one.terms) for one in held]
+        state.to_send, state.balance, lanes, [(one.voucher, one.terms) for one in held], opens
     )
+    if len(plain) == len(held):
+        ordered = merging if merging.exact else found
+        return Attained(ordered.least, max(found.most, ordered.least), ordered.vouchers)
     better = merging if merging.least > found.least else found
     return Attained(better.least, max(found.least, merging.most), better.vouchers)
 

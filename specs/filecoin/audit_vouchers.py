@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 from ...fsm.audit import CLEAR, FOUND, UNDECIDABLE, Cited, Verdict
 from .audit_case import Case, Story, dispute, sentence, verdict
 from .audit_chain import UPDATE, Message
 from .audit_facts import Happening
 from .audit_papers import NOBODY, OTHER, PAYEE, PAYER, UNKNOWN
+from .audit_quantities import redeemable
 
 
 def refused_for(case: Case, *reasons: str) -> list[Message]:
@@ -224,13 +226,21 @@ def less(case: Case) -> Iterator[Verdict]:
 def _lower(case: Case) -> Iterator[Story]:
     """Yield the payer's vouchers, not redeemed, that promise less than one of a lower nonce."""
     best: dict[int, int] = {}
-    for story in case.stories.values():  # in order of lane and nonce
-        if story.voucher.redeemable_by_signature(PAYER) is not True or story.terms.merges:
-            continue
-        lane, amount = story.terms.lane, story.terms.amount
-        if amount < best.get(lane, amount) and story.applied is None:
-            yield story
-        best[lane] = max(amount, best.get(lane, amount))
+    mine = [
+        story
+        for story in case.stories.values()  # in order of lane and nonce
+        if story.voucher.redeemable_by_signature(PAYER) is True
+        and story.voucher.for_channel
+        and not story.terms.merges
+    ]
+    for (lane, _), group in groupby(mine, key=lambda one: (one.terms.lane, one.terms.nonce)):
+        same = list(group)  # of one nonce: those contradict each other (D3), none is the later one
+        for story in same:
+            amount = story.terms.amount
+            if amount < best.get(lane, amount) and story.applied is None:
+                yield story
+        highest = max(story.terms.amount for story in same)
+        best[lane] = max(highest, best.get(lane, highest))
 
 
 # D13: not my signature
@@ -252,6 +262,9 @@ def signatures(case: Case) -> Iterator[Verdict]:
     ]
     for story in foreign:
         yield _foreign(case, story)
+    swapped = [story for story in case.stories.values() if _swapped(case, story)]
+    for story in swapped:
+        yield _other_copy(case, story)
     unsure = [story for story in case.stories.values() if story.voucher.by == UNKNOWN]
     if unsure:
         why = unsure[0].voucher.copies[0].note
@@ -264,13 +277,41 @@ def signatures(case: Case) -> Iterator[Verdict]:
             entries=cited(unsure[:20]),
             signatures=case.signed(unsure[:20]),
         )
-    if foreign or unsure:
+    if foreign or swapped or unsure:
         return
     text = "Every voucher carries the signature of one of the parties and is for this channel."
     copies = [one for one in case.stories.values() if len(one.voucher.copies) > 1]
     if copies:
         text += f" {len(copies)} were seen with more than one signature: each is one voucher."
     yield verdict("D13", CLEAR, text, _SIGNER, signatures=case.signed(copies[:5]))
+
+
+def _swapped(case: Case, story: Story) -> bool:
+    """Whether the payer signed it, and what the payee got carries another signature."""
+    voucher = story.voucher
+    return (
+        voucher.for_channel
+        and voucher.redeemable_by_signature(PAYER) is True
+        and story.received is not None
+        and story.received.role != PAYER
+        and case.held(story) is None
+    )
+
+
+def _other_copy(case: Case, story: Story) -> Verdict:
+    believed = story.accepted is not None
+    return verdict(
+        "D13",
+        FOUND,
+        f"The payer signed {story.voucher.title}; what the payee got carries another signature,"
+        " which the chain does not take."
+        + (" The payee accepted it all the same." if believed else ""),
+        _SIGNER,
+        bearer=PAYEE if believed and still_owed(case, story) else "nobody",
+        amount=still_owed(case, story) if believed else 0,
+        entries=story.cited,
+        signatures=story.voucher.signed,
+    )
 
 
 def _foreign(case: Case, story: Story) -> Verdict:
@@ -322,15 +363,19 @@ def secrets(case: Case) -> Iterator[Verdict]:
         )
     told = bool(wrong)
     for story in case.stories.values():
-        if not story.terms.secret_pre_image or story.applied is not None:
+        lacking = story.terms.secret_pre_image and story.applied is None
+        held = case.held(story) if lacking and redeemable(story.voucher) else None
+        if held is None:
             continue
-        held = case.held(story)
-        known = case.secret_known(story, held.height) if held is not None else None
-        deadline = case.deadline
-        if held is None or (known is not None and (deadline is None or known <= deadline)):
+        known = case.secret_known(story, held.height)
+        ends = [
+            one for one in (case.deadline, story.terms.time_lock_max or None) if one is not None
+        ]
+        deadline = min(ends) if ends else None
+        if known is not None and (deadline is None or known <= deadline):
             continue
         told = True
-        if case.over:
+        if case.over or (deadline is not None and deadline < case.head):
             lost = still_owed(case, story)
             yield verdict(
                 "D14",
@@ -372,12 +417,17 @@ def extras(case: Case) -> Iterator[Verdict]:
         for one in refused_for(case, "EXTRA_CALL_FAILED")
         if one.voucher is not None and one.voucher.terms is not None
     ]
-    for one in failed:
+    counted: set[str] = set()
+    for one in reversed(failed):  # the last try tells what is lost, and only it
         story = case.stories.get(one.voucher.id) if one.voucher is not None else None
         later = story is not None and story.applied is not None
         then = "it was redeemed later" if later else "it can be tried again before the deadline"
         then = "it was never redeemed" if case.over and not later else then
         lost = 0 if later or story is None or not case.over else still_owed(case, story)
+        name = story.voucher.id if story is not None else ""
+        if one.sender != case.state.payee or name in counted:
+            lost = 0
+        counted.add(name)
         yield verdict(
             "D15",
             FOUND,
@@ -422,10 +472,11 @@ def restarted(case: Case) -> Iterator[Verdict]:
         accepted = story.accepted is not None
         lost = still_owed(case, story) if accepted and story.applied is None else 0
         then = "the payee accepted it, and should have refused it" if accepted else "nobody took it"
+        came = "was issued" if story.issued is not None else "came to the payee"
         yield verdict(
             "D19",
             FOUND,
-            f"{sentence(story.voucher.title)} was issued"
+            f"{sentence(story.voucher.title)} {came}"
             f" when its lane stood at nonce {passed}: it can never be redeemed; {then}.",
             _ANEW,
             bearer=PAYEE if lost else "nobody",
@@ -443,10 +494,10 @@ def restarted(case: Case) -> Iterator[Verdict]:
 
 
 def _restarted(case: Case) -> Iterator[tuple[Story, int]]:
-    """Yield the vouchers that came into being when the chain's lane was past their nonce."""
+    """Yield the payer's vouchers that came when the chain's lane was past their nonce."""
     for story in case.stories.values():
         claim = story.issued or story.received
-        if claim is None or claim.height is None:
+        if claim is None or claim.height is None or not redeemable(story.voucher):
             continue
         before = None
         for message, lane in case.chain.lane_changes(story.terms.lane):
