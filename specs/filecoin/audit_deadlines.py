@@ -115,14 +115,12 @@ def _with_funds(
     Such a voucher counts for sure only where what the channel held when it closed suffices.
     """
     every = attained(state, lanes, usable, deadline, since=0)
-    held = {
-        one: case.funds_at(min(one.terms.time_lock_max or deadline, deadline)) for one in usable
-    }
-    early = [one for one in usable if held[one] < state.balance]
-    if not early:
+    last = [min(one.terms.time_lock_max or deadline, deadline) for one in usable]
+    funds = {epoch: case.funds_at(epoch) for epoch in dict.fromkeys(last)}
+    others = [one for one, epoch in zip(usable, last, strict=True) if funds[epoch] >= state.balance]
+    if len(others) == len(usable):
         return every
-    others = [one for one in usable if held[one] >= state.balance]
-    before = state._replace(balance=min(held.values()))
+    before = state._replace(balance=min(funds.values()))
     tried = [
         attained(state, lanes, others, deadline, since=0),
         attained(before, lanes, usable, deadline, since=0),
