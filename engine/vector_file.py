@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 
 from ..fsm.errors import CallerError
 
-_HEX = re.compile(r"(?:[0-9a-fA-F]{2})*")
+_HEX = re.compile(r"(?:0[xX])?((?:[0-9a-fA-F]{2})*)")
+_DECIMAL = re.compile(r"-?[0-9]{1,40}")
 
 
 class VectorsInvalid(CallerError):
@@ -66,10 +67,20 @@ class Value:
         return self.value
 
     def integer(self) -> int:
-        """Return a whole number of any size."""
+        """Return a whole number of any size; in a string, where the file's writer had no such."""
+        if isinstance(self.value, str) and _DECIMAL.fullmatch(self.value):
+            return int(self.value)
         if type(self.value) is not int:
             self.fail(f"a whole number belongs here, not {_kind(self.value)}")
         return int(self.value)
+
+    def alike(self, found: str | int | None) -> bool:
+        """Whether this says what was found: hex in either case, a number perhaps in a string."""
+        if isinstance(self.value, str) and isinstance(found, str):
+            return self.value == found or (_is_hex(found) and self.value.lower() == found)
+        if isinstance(self.value, str) and found is not None:
+            return self.value == str(found)
+        return type(self.value) is type(found) and bool(self.value == found)
 
     def truth(self) -> bool:
         """Return true or false."""
@@ -78,21 +89,31 @@ class Value:
         return self.value
 
     def hex(self) -> bytes:
-        """Return the bytes written in hex."""
-        if not _HEX.fullmatch(self.text()):
+        """Return the bytes written in hex; null is none."""
+        if self.value is None:
+            return b""
+        match = _HEX.fullmatch(self.text())
+        if not match:
             self.fail(f"bytes in hex belong here, not {self.text()[:40]!r}")
-        return bytes.fromhex(self.text())
+        return bytes.fromhex(match[1])
 
     def base64(self) -> bytes:
-        """Return the bytes written in standard base64."""
+        """Return the bytes written in standard base64, on one line or several, padded or not."""
+        text = "".join(self.text().split()).rstrip("=")
         try:
-            return base64.b64decode(self.text(), validate=True)
+            return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
         except (binascii.Error, ValueError):
             self.fail("base64 belongs here")
 
     def hashes(self) -> list[bytes]:
-        """Return a list of bytes in hex; null is none."""
-        return [] if self.value is None else [one.hex() for one in self.items()]
+        """Return a list of bytes in hex; null is none, but nothing in a list."""
+        items = [] if self.value is None else self.items()
+        return [bytes.fromhex(one.text()) if one.value is None else one.hex() for one in items]
+
+
+def _is_hex(text: str) -> bool:
+    match = _HEX.fullmatch(text)
+    return bool(match and match[1] == text)
 
 
 def _kind(value: object) -> str:

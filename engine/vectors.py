@@ -7,7 +7,7 @@ not run, so it counts as a failure; top-level strings and numbers are remarks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -99,9 +99,12 @@ def _run(run: Run, name: str, section: Value, document: Value) -> None:
 
 
 def _judged(name: str, vector: Value, check: Callable[..., object], *given: object) -> Outcome:
-    """Compare what `check` says of `given` with the vector, which is valid if it does not say."""
-    said = vector.find("valid")
-    valid = True if said is None else said.truth()
+    """Compare what `check` says of `given` with the vector, which is valid if it does not say.
+
+    It says so by `valid`, or by its opposite, `wantErr`, as Go's vectors of Merkle proofs do.
+    """
+    said, refused = vector.find("valid"), vector.find("wantErr")
+    valid = said.truth() if said is not None else not (refused is not None and refused.truth())
     try:
         check(*given)
     except EvidenceInvalid as error:
@@ -113,9 +116,18 @@ def _compared(name: str, expected: object, found: object) -> Outcome:
     return Outcome(name, None if expected == found else f"{expected} is expected, found {found}")
 
 
+def _told(name: str, vector: Value, found: Mapping[str, str | int | None]) -> Outcome:
+    """Compare what was found with the vector, as far as it says so."""
+    said = {who: one for who, one in vector.members().items() if who in found}
+    if all(one.alike(found[who]) for who, one in said.items()):
+        return Outcome(name)
+    expected = {who: one.value for who, one in said.items()}
+    return _compared(name, expected, {who: found[who] for who in said})
+
+
 def _verdict(vector: Value) -> Value:
     """Return the vector, which has to say whether it is valid."""
-    vector.member("valid").truth()
+    vector.member("valid", "wantErr").truth()
     return vector
 
 
@@ -275,10 +287,9 @@ def _known_keys(section: Value, _: Value) -> Iterator[Outcome]:
         except EvidenceInvalid as error:
             yield Outcome(name, f"should be read, and is refused: {error}")
             continue
-        found = {"name": key.name, "key_id": key.id.hex(), "type": key.kind}
-        found |= {"public_key": key.public.hex(), "vkey": key.text}
-        said = {who: value.value for who, value in one.members().items() if who in found}
-        yield _compared(name, said, {who: found[who] for who in said})
+        found: dict[str, str | int | None] = {"type": key.kind, "vkey": key.text}
+        found |= {"name": key.name, "key_id": key.id.hex(), "public_key": key.public.hex()}
+        yield _told(name, one, found)
 
 
 def _bad_keys(section: Value, _: Value) -> Iterator[Outcome]:
@@ -295,15 +306,13 @@ def _bad_keys(section: Value, _: Value) -> Iterator[Outcome]:
 def _lines(section: Value, _: Value) -> Iterator[Outcome]:
     lines = section if isinstance(section.value, list) else section.member("lines")
     for name, one in named(lines.items(), section.path):
-        expected = {who: value.value for who, value in one.members().items() if who in _LINE}
         try:
             read_line = parse_signature(one.member("line").text())
         except EvidenceInvalid as error:
             yield Outcome(name, f"should be read, and is refused: {error}")
             continue
         told = (read_line.name, read_line.key_id.hex(), len(read_line.payload), read_line.time_s)
-        found = dict(zip(_LINE, told, strict=True))
-        yield _compared(name, expected, {who: found[who] for who in expected})
+        yield _told(name, one, dict(zip(_LINE, told, strict=True)))
 
 
 _LINE = ("name", "key_id", "payload_len", "timestamp")
@@ -331,10 +340,11 @@ def _check_proof(vector: Value, content: bytes, leaf: bytes, vkeys: list[str]) -
 
 def _agree(found: Checkpoint, vector: Value) -> None:
     """The checkpoint is the one that the vector names, as far as it names one."""
-    told = {"origin": found.origin, "size": found.size, "root": found.root.hex()}
+    told: dict[str, str | int] = {"origin": found.origin, "size": found.size}
+    told["root"] = found.root.hex()
     for member, is_ in told.items():
         said = vector.find(member)
-        if said is not None and said.value != is_:
+        if said is not None and not said.alike(is_):
             raise EvidenceInvalid(f"its {member} is {is_}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import shutil
@@ -161,6 +162,30 @@ def test_a_file_of_nothing_does_not_agree(tmp_path):
         assert not run_file(written(tmp_path, told)).agrees
 
 
+def test_what_other_writers_of_such_files_write_is_read(tmp_path):
+    """Numbers in strings, either case of hex, `0x`, null for no bytes, base64 in lines, wantErr."""
+    told = copy.deepcopy(document("merkle.json"))
+    )
+    held = [one for one in told["inclusion"] if one["valid"] and one["proof"]]
+    for one in held:
+        one |= {name: str(one[name]) for name in ("leafIdx", "treeSize")}
+        one["root"], one["leafHash"] = one["root"].upper(), f"0x{one['leafHash']}"
+        one["wantErr"] = not one.pop("valid")
+    failing = [{**one, "wantErr": True} for one in held]
+    empty = [{**ONE, "proof": None, "root": None, "leafHash": ""}]
+
+    assert len(held) > 2
+    assert run_file(written(tmp_path, {"inclusion": [*held, *empty]})).agrees
+    assert run_file(written(tmp_path, {"inclusion": failing})).disagreements == len(held)
+    line = f"\N{EM DASH} a {base64.b64encode(bytes(range(70))).decode()}"
+    said = {"line": line, "key_id": "00010203", "payload_len": "66"}
+    for key_id, expected in (("00010203", 0), ("00010204", 1)):
+        run = run_file(written(tmp_path, {"parse_only": [{**said, "key_id": key_id}]}))
+        assert (run.total, run.disagreements) == (1, expected)
+    in_lines = base64.encodebytes(b"x" * 100).decode().rstrip("=\n")
+    assert run_file(written(tmp_path, notes(note_b64=in_lines))).agrees
+
+
 def inclusion(**changes):
     """A file of one vector; `...` leaves a member out."""
     vector = {**ONE, "proof": [], **changes}
@@ -179,7 +204,7 @@ def generated(leaves, index, size):
 
 
 MEMBERS = ("valid", "leafIdx", "root", "leafHash", "treeSize", "proof")
-SECOND = {**TWO, "proof": [], "size2": "2"}
+SECOND = {**TWO, "proof": [], "size2": "two"}
 PROOF = {"valid": True, "proof": "", "vkeys": [], "entry": "x"}
 MALFORMED = {
     "": ["[]", "3", '"x"', "null"],
@@ -187,8 +212,8 @@ MALFORMED = {
     ": inclusion": [{"inclusion": {}}, {"inclusion": "x"}],
     ": inclusion[0]": [{"inclusion": [1]}, *(inclusion(**{member: ...}) for member in MEMBERS)],
     ": inclusion[0].valid": [inclusion(valid=one) for one in (1, "true", None)],
-    ": inclusion[0].leafIdx": [inclusion(leafIdx=one) for one in (1.0, "1", True, None, [])],
-    ": inclusion[0].root": [inclusion(root=one) for one in ("0", "zz", "00 00", 7, None)],
+    ": inclusion[0].leafIdx": [inclusion(leafIdx=one) for one in (1.0, "1.0", True, None, [])],
+    ": inclusion[0].root": [inclusion(root=one) for one in ("0", "zz", "00 00", 7, "0x0")],
     ": inclusion[0].proof[1]": [inclusion(proof=[HASH, one]) for one in ("xyz", 1, None, "A")],
     ": inclusion[0].proof": [inclusion(proof=one) for one in (HASH, {}, 3)],
     ": consistency[1].size2": [{"consistency": [{**TWO, "proof": []}, SECOND]}],
@@ -198,7 +223,7 @@ MALFORMED = {
     ": generated.inclusion[0].size": [generated([], 0, 1)],
     ": generated.inclusion[0].index": [generated(["00"], 1, 1)],
     ": generated": [{"generated": []}],
-    ": notes[0].note_b64": [notes(note_b64=one) for one in ("*", "é", 1, "AAA")],
+    ": notes[0].note_b64": [notes(note_b64=one) for one in ("*", "é", 1, "A")],
     ": notes[0].vkeys": [notes(vkeys="x")],
     ": notes[0].vkeys[0]": [notes(vkeys=[1]), notes(vkeys=["\ud800"])],
     ": notes[0].verified_by": [notes(verified_by=True)],
