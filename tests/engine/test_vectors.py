@@ -165,7 +165,6 @@ def test_a_file_of_nothing_does_not_agree(tmp_path):
 def test_what_other_writers_of_such_files_write_is_read(tmp_path):
     """Numbers in strings, either case of hex, `0x`, null for no bytes, base64 in lines, wantErr."""
     told = copy.deepcopy(document("merkle.json"))
-    )
     held = [one for one in told["inclusion"] if one["valid"] and one["proof"]]
     for one in held:
         one |= {name: str(one[name]) for name in ("leafIdx", "treeSize")}
