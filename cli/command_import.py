@@ -107,6 +107,7 @@ def _as_json(done: Imported) -> dict[str, object]:
         "read": done.read,
         "added": done.added,
         "duplicates": done.duplicates,
+        "collected": done.collected,
         "refused": done.refused,
         "left_out": done.left_out,
         "warnings": done.warnings,
@@ -127,6 +128,8 @@ def _lines(done: Imported, file: Path) -> list[str]:
     counts = [f"{done.read} read", f"{done.added} added"]
     if done.duplicates:
         counts.append(f"{done.duplicates} there already")
+    if done.collected:
+        counts.append(f"{done.collected} of instances that were collected")
     counts += [f"{done.refused} refused", f"{done.left_out} left out"]
     if done.aside:
         counts.append(f"{done.aside} aside")

@@ -40,7 +40,7 @@ from ..storage.reader import Reader
 from ..storage.tape import Tape
 from ..storage.verify import Finding
 from .loading import folded_of
-from .world import World
+from .world import World, key_scope
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -284,16 +284,14 @@ def _collect(engine: Engine, batch: Iterable[int], by: str | None) -> list[Folde
     if not going:
         return going
     prepared = collection.prepare(tape, sorted(p for ps in owned.values() for p in ps))
-    for folded in going:
-        _check(folded, owned[folded.pos], prepared.bodies)
+    keys = [key for one in going for key in _checked(one, owned[one.pos], prepared.bodies)]
     bodies = _said(going, owned, world.size, now, by)
-    creation_keys = _creation_keys(going, prepared.bodies)
 
     def remove() -> None:
         collection.remove(tape, prepared)
         for entry in map(decode, bodies):
             named = [(stone.pos, stone.name) for stone in entry.collected or ()]
-            projection.collect(tape, named, creation_keys, entry.pos)
+            projection.collect(tape, named, keys, entry.pos)
         projection.move_cursor(tape, projection.PROJECTED, world.size + len(bodies))
 
     tape.write(bodies, remove)
@@ -302,24 +300,21 @@ def _collect(engine: Engine, batch: Iterable[int], by: str | None) -> list[Folde
     return going
 
 
-def _check(folded: Folded, positions: Sequence[int], bodies: dict[int, bytes]) -> None:
-    """Raise TapeDamaged unless these are the instance's entries, all of them."""
+def _checked(
+    folded: Folded, positions: Sequence[int], bodies: dict[int, bytes]
+) -> Iterator[tuple[int, str]]:
+    """Yield whose and which idempotency keys an instance's entries took: see `key_scope`.
+
+    Raises TapeDamaged unless these are the instance's entries, all of them.
+    """
     for seq, pos in enumerate(positions, 1):
         entry = decode(bodies[pos], f"entry {pos}")
         if entry.seq != seq or folded.pos not in (entry.instance, entry.pos):
             raise projection.misled(folded.pos)
+        if entry.key is not None:
+            yield key_scope(entry)
     if len(positions) != folded.seq or positions[0] != folded.pos:
         raise projection.misled(folded.pos)
-
-
-def _creation_keys(going: Iterable[Folded], bodies: dict[int, bytes]) -> list[str]:
-    """Return what the idempotency keys of creations are projected under."""
-    found = []
-    for folded in going:
-        key = decode(bodies[folded.pos]).key
-        if key is not None:
-            found.append(f"{folded.name} {key}")
-    return found
 
 
 def _said(

@@ -2,7 +2,8 @@
 
 Theory of operation. An importer's items become commands with the items' own idempotency keys, and
 run in batches, each one commit. So a crash, or an error of the disk, leaves a prefix of the file on
-the tape; importing it again finds that prefix, and adds the rest. What a machine refuses is
+the tape; importing it again finds that prefix, and adds the rest. Items of instances that were
+collected meanwhile are passed over, and counted. What a machine refuses is
 recorded as refused, like any command; what no machine can be told of is said with its place. Both
 are said again at every import: they are findings about the file.
 """
@@ -40,7 +41,8 @@ Source = bytes | Tables
 class Imported:
     """What an import came to: numbers of items, and what to tell about the file.
 
-    `added`: recorded now, refusals among them; `duplicates`: on the tape already. `refused`: those
+    `added`: recorded now, refusals among them; `duplicates`: on the tape already; `collected`: of
+    instances that were collected since, so nobody can say whether each was there. `refused`: those
     that a machine refused, now or at an earlier import, or that cannot be recorded at all.
     `left_out`: parts of the file that are no items. `notes` holds the places of the first of these,
     and warnings. `aside`: parts that were never expected to be any; the first are in `passed`.
@@ -49,6 +51,7 @@ class Imported:
     read: int = 0
     added: int = 0
     duplicates: int = 0
+    collected: int = 0
     refused: int = 0
     left_out: int = 0
     warnings: int = 0
@@ -77,9 +80,8 @@ class Imported:
     def refusal(self, item: Begin | Event, why: str) -> None:
         """Note that an item was refused."""
         self.refused += 1
-        name = f"{item.machine}/{item.key}" if isinstance(item, Begin) else item.instance
         what = "begins" if isinstance(item, Begin) else item.event
-        self._keep(Note(item.place, f"{name}: {what}: {why}"))
+        self._keep(Note(item.place, f"{_name(item)}: {what}: {why}"))
 
     def _keep(self, note: Note) -> None:
         if len(self.notes) < NOTES_MAX:
@@ -163,12 +165,20 @@ def _no_collection() -> Iterator[None]:
 
 
 def _record(engine: Engine, items: Sequence[Item], done: Imported) -> None:
-    """Run the commands of items in one commit, and count what became of them."""
+    """Run the commands of items in one commit, and count what became of them.
+
+    Of a collected instance nothing is recorded: its keys went too, so that each import of the same
+    file would otherwise leave a refusal, for ever, of everything that is over.
+    """
     taken: list[Begin | Event] = []
     commands: list[Command] = []
     for item in items:
         if isinstance(item, Note):
             done.note(item)
+            continue
+        if engine.world.gone_position(_name(item)) is not None:
+            done.read += 1
+            done.collected += 1
             continue
         try:
             commands.append(command_of(item))
@@ -193,6 +203,11 @@ def _record(engine: Engine, items: Sequence[Item], done: Imported) -> None:
             done.refusal(item, str(answer))
         else:
             raise answer
+
+
+def _name(item: Begin | Event) -> str:
+    """Return the name of the instance that an item is about."""
+    return f"{item.machine}/{item.key}" if isinstance(item, Begin) else item.instance
 
 
 def _seen_earlier(item: Begin | Event) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,8 +33,9 @@ from ..fsm.errors import StatetapeError
 from ..fsm.fold import Folded, fold
 from ..fsm.machine import Field, Machine
 from ..fsm.types import Json, exact_int
-from ..storage.errors import NoteInvalid, TapeForked, TapeMissing, TapeTooNew
+from ..storage.errors import HashesShrunk, NoteInvalid, TapeForked, TapeMissing, TapeTooNew
 from ..storage.files import Files
+from ..storage.merkle import WIDTH, WIDTH_BITS, complete_root, leaf_hashes
 from ..storage.note import (
     SignerKey,
     open_note,
@@ -318,14 +320,10 @@ def _append(engine: Engine, lines: Iterator[tuple[str, bytes, Entry]], progress:
     """Compare what the tape has, then store the rest in batches."""
     tape = engine.tape
     had = tape.size
-    stored = tape.read()
+    for idx in range(-(-had // WIDTH)):
+        _compare(tape, idx, list(islice(lines, min(WIDTH, had - idx * WIDTH))))
     batch: list[bytes] = []
-    for place, body, entry in lines:
-        if entry.pos <= had:
-            if next(stored) != body:
-                why = "this entry differs from the tape's at the same position"
-                raise TapeForked(why, place=place, hint="import into a tape of its own")
-            continue
+    for _, body, entry in lines:
         batch.append(body)
         if len(batch) == BATCH:
             engine.adopt(batch)
@@ -334,3 +332,27 @@ def _append(engine: Engine, lines: Iterator[tuple[str, bytes, Entry]], progress:
     if batch:
         engine.adopt(batch)
     return tape.size - had
+
+
+def _compare(tape: Tape, idx: int, lines: list[tuple[str, bytes, Entry]]) -> None:
+    """Raise TapeForked unless these are the tape's first entries in block `idx`.
+
+    By their hashes, which are there although entries were collected; of a block whose hashes were
+    shrunk, by its root. Raises HashesShrunk where the file ends within such a block.
+    """
+    hashes = leaf_hashes([body for _, body, _ in lines])
+    why = "this entry differs from the tape's at the same position"
+    hint = "import into a tape of its own"
+    first = idx * WIDTH + 1
+    try:
+        stored = tape.leaves(first, first + len(lines) - 1) if lines else []
+    except HashesShrunk:
+        if len(lines) < WIDTH:
+            raise
+        if complete_root(hashes) != tape.subtree(WIDTH_BITS, idx):
+            why = "this entry, or one of the 255 after it, differs from the tape's"
+            raise TapeForked(why, place=lines[0][0], hint=hint) from None
+        return
+    for (place, _, _), one, other in zip(lines, hashes, stored, strict=True):
+        if one != other:
+            raise TapeForked(why, place=place, hint=hint)

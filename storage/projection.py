@@ -352,23 +352,19 @@ def _windows(base: int, owners: Sequence[int]) -> Iterator[tuple[int, int, bytes
 def collect(
     tape: Tape,
     instances: Sequence[tuple[int, str]],
-    creation_keys: Iterable[str],
+    keys: Iterable[tuple[int, str]],
     pos: int,
 ) -> None:
     """Take collected instances out of the projections, inside the running transaction.
 
-    instances: (position, name). `creation_keys`: what the keys of their creations are under. The
-    names are gone as of the entry at `pos`.
+    instances: (position, name). `keys`: (instance, key) of all idempotency keys that their entries
+    took: those of creations are under no instance. The names are gone as of the entry at `pos`.
     """
     try:
         rows = [(instance,) for instance, _ in instances]
         tape.db.executemany("DELETE FROM instance WHERE pos = ?", rows)
         tape.db.executemany("DELETE FROM history WHERE instance = ?", rows)
-        tape.db.executemany("DELETE FROM idempotency WHERE instance = ?", rows)
-        tape.db.executemany(
-            "DELETE FROM idempotency WHERE instance = 0 AND key = ?",
-            [(key,) for key in creation_keys],
-        )
+        tape.db.executemany("DELETE FROM idempotency WHERE instance = ? AND key = ?", keys)
         tape.db.executemany(
             "INSERT OR IGNORE INTO gone VALUES (?, ?)", [(name, pos) for _, name in instances]
         )

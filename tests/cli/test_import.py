@@ -97,6 +97,7 @@ def test_json_says_the_same_to_programs(run):
         "read": 2,
         "added": 2,
         "duplicates": 0,
+        "collected": 0,
         "refused": 0,
         "left_out": 1,
         "warnings": 0,

@@ -118,6 +118,8 @@ class Life:
             partner = f"tests.job/{rng.randrange(len(self.names) + 2)}"
             params = {"note": f"note of {name}", "partner": rng.choice([partner, partner, ""])}
             return Create(JOB, name, params, key=rng.choice([None, "new"]))
+        if rng.random() < 0.05:  # refused, or answered: it is there already
+            return Create(JOB, rng.choice(self.names), {"note": "again"}, key=rng.choice("xyz"))
         name = rng.choice(self.names[-12:] if rng.random() < 0.9 else self.names)
         event, params = rng.choice(
             [

@@ -1,0 +1,95 @@
+"""What is asked, told or imported again after its instance was collected: never done twice."""
+
+from __future__ import annotations
+
+import pytest
+from statetape.engine import collection
+from statetape.engine.commands import Create, Send
+from statetape.engine.importing import import_items
+from statetape.engine.transfer import export_events, import_events
+from statetape.engine.verify import verify
+from statetape.fsm.importing import Begin, Event
+from statetape.storage.errors import HashesShrunk, TapeForked
+from statetape.storage.files import Files
+
+from .jobs import HOUR, JOB
+from .machines import Clock, open_tape
+from .test_collection import jobs, replayed
+
+
+def test_the_keys_of_refused_creations_go_too(tmp_path):
+    """They are the name's, not the instance's: `already_exists` takes its key all the same."""
+    path, clock = tmp_path / "t.db", Clock()
+    with open_tape(path, clock) as engine:
+        engine.create(JOB, "a", {"note": "n"}, key="new")
+        engine.create(JOB, "a", {"note": "n"}, key="again")
+        engine.create(JOB, "b", {"note": "n"}, key="again")
+        engine.send("tests.job/a", "finish")
+        engine.execute_many([Send("tests.job/b", "add")] * 256)
+        clock.forward(3 * HOUR)
+        assert collection.collect(engine).instances == 1
+
+        asked = [Create(JOB, f"tests.job/{name}", {"note": "n"}, key="again") for name in "ab"]
+        refused, known = engine.execute_many(asked)
+        assert refused.reason == {"kind": "collected_instance"}
+        assert (known.outcome, known.first) == ("duplicate", "accepted")
+        engine.flush()
+        assert verify(engine.tape) == []
+        assert replayed(engine.tape) is None
+
+
+def exported(engine, path):
+    """Export a tape to a file."""
+    with path.open("wb") as out:
+        export_events(engine.tape, out)
+    return path
+
+
+@pytest.mark.parametrize("shrinking", [False, True])
+def test_a_whole_history_is_recognised_on_the_tape_that_it_was_collected_from(tmp_path, shrinking):
+    """By its hashes, or the roots of their blocks: it adds nothing, and nothing parts."""
+    path, clock = tmp_path / "t.db", Clock()
+    with jobs(path, 300, clock) as engine:
+        whole = exported(engine, tmp_path / "whole.jsonl")
+        clock.forward(3 * HOUR)
+        found = collection.collect(engine, shrinking=shrinking, uncosigned=True)
+        assert bool(found.blocks_shrunk) == shrinking
+    size = len(whole.read_bytes().splitlines())
+
+    assert import_events(whole, Files.of(path)) == (size, 0)
+    other = tmp_path / "other.jsonl"
+    other.write_bytes(whole.read_bytes().replace(b'"note":"of 270"', b'"note":"of 666"'))
+    with pytest.raises(TapeForked) as parted:
+        import_events(other, Files.of(path))
+    line = int(parted.value.place.rpartition(":")[2])
+    assert line == (257 if shrinking else 273)
+    part = tmp_path / "part.jsonl"
+    part.write_bytes(b"".join(whole.read_bytes().splitlines(keepends=True)[:600]))
+    if shrinking:
+        with pytest.raises(HashesShrunk):
+            import_events(part, Files.of(path))
+    else:
+        assert import_events(part, Files.of(path)) == (600, 0)
+
+
+PARAMS = {"cid": "c", "provider": "p", "phase": "query", "phase_start_ns": 1, "event_ns": 2}
+
+
+def test_importing_again_what_was_collected_adds_nothing(tmp_path):
+    """Not even refusals, which would stay for ever; what is still there is known by its keys."""
+    clock = Clock()
+    with jobs(tmp_path / "t.db", 2, clock) as engine:
+        clock.forward(3 * HOUR)
+        items = [
+            Begin("lassie.retrieval", "r", {}, once="begin", place="1"),
+            Event("lassie.retrieval/r", "started", PARAMS, once="s", place="2"),
+        ]
+        first = import_items(engine, items)
+        gone = [Event(f"tests.job/{n}", "add", {}, once="k", place="3") for n in range(2)]
+        collection.collect(engine)
+        size = engine.tape.size
+        again = import_items(engine, [*items, *gone])
+
+        assert (first.added, first.collected) == (2, 0)
+        assert (again.read, again.added, again.duplicates, again.collected) == (4, 0, 2, 2)
+        assert engine.tape.size == size
