@@ -94,13 +94,13 @@ def _ended(words: list[str], *, as_json: bool) -> tuple[int, StatetapeError | No
         with typer.main.get_command(register()).make_context("statetape", words) as context:
             code = context.command.invoke(context)
     except StatetapeError as error:
-        return error.exit_status, error
+        return error.exit_status, _without_secrets(error, words)
     except (typer.Abort, KeyboardInterrupt):
         warn("stopped")
         return EXIT_INTERRUPTED, None
     except Exception as error:
         if hasattr(error, "exit_code"):
-            return _parsed(error, as_json=as_json)
+            return _parsed(error, words, as_json=as_json)
         told = _unforeseen(error)
         return told.exit_status, told
     return (code if isinstance(code, int) else EXIT_DONE), None
@@ -117,19 +117,33 @@ def _check_text(words: list[str]) -> None:
             raise ArgumentInvalid(why, place=place)
 
 
-def _parsed(error: Any, *, as_json: bool) -> tuple[int, StatetapeError | None]:
+def _without_secrets(error: StatetapeError, words: list[str]) -> StatetapeError:
+    from .secrecy import hidden
+
+    error.message = hidden(error.message, words)
+    error.place = hidden(error.place, words)
+    return error
+
+
+def _parsed(error: Any, words: list[str], *, as_json: bool) -> tuple[int, StatetapeError | None]:
     """Return how the parser's own exceptions end: a usage error shows itself, an exit is silent."""
     if not hasattr(error, "format_message"):
         return error.exit_code, None
     hint = ""
     if re.match("-[^-]", getattr(error, "option_name", "")):
         hint = "options begin with --; what merely begins with - goes after a lone --"
+    from .secrecy import hidden
+
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "statetape"
+    told = hidden(error.format_message(), words, parsed=True)
     if as_json:
-        context = getattr(error, "ctx", None)
-        path = context.command_path if context is not None else "statetape"
         hint = hint or f"`{path} --help` says what it takes"
-        return error.exit_code, UsageInvalid(error.format_message(), hint=hint)
-    error.show()
+        return error.exit_code, UsageInvalid(told, hint=hint)
+    if told == error.format_message():
+        error.show()
+    else:
+        warn(f"Try '{path} --help' for help.\n\nError: {told}")
     if hint:
         warn(f"  hint: {hint}")
     return error.exit_code, None

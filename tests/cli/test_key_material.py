@@ -121,8 +121,27 @@ FAILING = (
             (*VOUCHER, "--key", key),
             (*VOUCHER, "--secret-key", key),
             (*VOUCHER, "--key", "payer", "--secret", key),
+            # And where nothing like them is expected.
+            ("wallet", key),
+            ("wallet", f"--{key}"),
+            ("wallet", "new", "new", key),
+            ("wallet", "new", "new", "--kind", key),
+            ("wallet", "new", "new", f"--kind={key}", "--json"),
+            ("wallet", "import", "new", "hex", key, "--json"),
+            ("wallet", "list", "--wallet", key),
+            ("wallet", "list", f"--wallet={key}", "--json"),
+            ("wallet", "new", "new", "--wallet", f"{key}/wallet"),
+            ("voucher", "create", ALPHA, key, "--key", "payer"),
+            ("voucher", "create", key, "1", "--key", "payer"),
+            (*VOUCHER, key, "--key", "payer"),
+            (*VOUCHER, "--key", "payer", f"--lane={key}"),
         )
     ),
+    ("cosign", NOTE_KEY.text),
+    ("wallet", "new", "new", PASSPHRASE),
+    ("wallet", "new", "new", "--kind", PASSPHRASE),
+    ("wallet", "sign", "payer", "message", PASSPHRASE, "--json"),
+    (SECRET.hex(), "--json"),
     *((*VOUCHER, "--secret-key", name) for name in ("bad", "bad-lotus", "note-key", "binary", ".")),
     *(
         (*words, "--wallet", name)
