@@ -49,7 +49,7 @@ def export(
     instance: InstanceArgument,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="[default: KEY.bundle]"),
+        typer.Option("--output", "-o", metavar="FILE", help="Where to (default: KEY.bundle)."),
     ] = None,
     others: Annotated[
         list[str] | None,

@@ -44,7 +44,7 @@ def add(app: typer.Typer) -> None:
 def show(
     size: Annotated[
         int | None,
-        typer.Argument(help="The checkpoint over that many entries. [default: the newest]"),
+        typer.Argument(help="The checkpoint over that many entries (default: the newest)."),
     ] = None,
     sign: Annotated[
         bool,

@@ -57,8 +57,8 @@ def cosign(
     old: Annotated[
         int | None,
         typer.Option(
-            help="With --request: the entries that the witness holds. [default: what this tape "
-            "knows of it, with --witness-key; else 0]",
+            help="With --request: the entries that the witness holds (default: what this tape "
+            "knows of it, with --witness-key; else 0).",
             min=0,
             rich_help_panel=OFFLINE_PANEL,
         ),

@@ -138,7 +138,7 @@ def _lines(done: Imported, file: Path) -> list[str]:
 
 def export_history(
     file: Annotated[
-        Path | None, typer.Argument(help="Where to write. [default: standard output]")
+        Path | None, typer.Argument(help="Where to write (default: standard output).")
     ] = None,
     tape: TapeOption = DEFAULT_TAPE,
     anchor: AnchorOption = None,

@@ -51,11 +51,11 @@ def entry(
     position: Annotated[int, typer.Argument(help="The entry's position on the tape.")],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Where to write it. [default: standard output]"),
+        typer.Option("-o", "--output", help="Where to write it (default: standard output)."),
     ] = None,
     size: Annotated[
         int | None,
-        typer.Option("--size", help="Under the checkpoint of that many entries. [default: newest]"),
+        typer.Option("--size", help="Under the checkpoint of that many entries (default: newest)."),
     ] = None,
     with_entry: Annotated[
         bool,
@@ -116,7 +116,7 @@ def consistency(
     old: Annotated[int, typer.Argument(help="The size that the tape had.")],
     new: Annotated[
         int | None,
-        typer.Argument(help="The size that it has got. [default: the newest checkpoint's]"),
+        typer.Argument(help="The size that it has got (default: the newest checkpoint's)."),
     ] = None,
     tape: TapeOption = DEFAULT_TAPE,
     anchor: AnchorOption = None,
@@ -154,7 +154,7 @@ def verify(
         typer.Option(
             "--entry",
             help="The entry's exact bytes, or - for standard input; one newline at the end is not "
-            "counted. [default: the entry in the proof]",
+            "counted (default: the entry in the proof).",
         ),
     ] = None,
     json: JsonOption = False,

@@ -102,7 +102,7 @@ def show(
 @spec.command()
 def check(
     machines: Annotated[
-        list[str] | None, typer.Argument(help="Names or files. [default: all bundled]")
+        list[str] | None, typer.Argument(help="Names or files (default: all bundled).")
     ] = None,
     json: JsonOption = False,
 ) -> int:

@@ -42,7 +42,7 @@ ThresholdOption = Annotated[
     typer.Option(
         "--threshold",
         metavar="K",
-        help="How many of the witnesses must have cosigned. [default: all of them]",
+        help="How many of the witnesses must have cosigned (default: all of them).",
         rich_help_panel=KEYS_PANEL,
     ),
 ]

@@ -34,7 +34,7 @@ def explain(
     now: Annotated[
         str | None,
         typer.Option(
-            "--now", help="What ages are counted to, e.g. 2020-12-01T00:00:00Z. [default: now]"
+            "--now", help="What ages are counted to, e.g. 2020-12-01T00:00:00Z (default: now)."
         ),
     ] = None,
     counterparty: Annotated[

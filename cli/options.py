@@ -47,12 +47,12 @@ CauseOption = Annotated[
 ]
 HappenedOption = Annotated[
     str | None,
-    typer.Option("--at", help="When it happened, e.g. 2020-12-01T00:00:00Z. [default: now]"),
+    typer.Option("--at", help="When it happened, e.g. 2020-12-01T00:00:00Z (default: now)."),
 ]
 HeightOption = Annotated[
     int | None,
     typer.Option(
-        "--height", help="The chain's height it is decided at. [default: the newest seen]"
+        "--height", help="The chain's height it is decided at (default: the newest seen)."
     ),
 ]
 
