@@ -321,20 +321,19 @@ class Engine:
         self.after_commit()
 
     def effects(self, consumer: str, limit: int = 1000) -> list[Pending]:
-        """Return what a consumer has still to do: about `limit` effects, in order."""
+        """Return what a consumer has still to do: about `limit` effects, in order.
+
+        Those of other processes too, as far as they were stored when this was asked.
+        """
         with self.committer.leader:
-            self._usable()
+            with self._caught_up():
+                pass
             return pending(self.tape, self.world, consumer, limit)
 
     def acknowledge(self, consumer: str, pos: int) -> None:
         """Note durably that a consumer has done everything up to position `pos`."""
-        with self.committer.leader:
-            self._usable()
-            self.tape.take()
-            try:
-                acknowledge(self.tape, consumer, pos)
-            finally:
-                self.tape.give()
+        with self.committer.leader, self._caught_up():
+            acknowledge(self.tape, consumer, pos)
 
     def adopt(self, bodies: Sequence[bytes]) -> None:
         """Append entries that were decided elsewhere, as they are: an import.
@@ -375,17 +374,22 @@ class Engine:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """A turn for upkeep: nobody else writes, and the projections are up to the last entry."""
-        with self.committer.leader:
-            self._usable()
-            self.tape.take()
-            try:
-                self._absorb()
-                if self.world.window:
-                    self.tape.write((), self._project)
-                    self.world.flushed()
-                yield
-            finally:
-                self.tape.give()
+        with self.committer.leader, self._caught_up():
+            if self.world.window:
+                self.tape.write((), self._project)
+                self.world.flushed()
+            yield
+
+    @contextmanager
+    def _caught_up(self) -> Iterator[None]:
+        """A turn whose world knows what others wrote. Called with the leadership."""
+        self._usable()
+        self.tape.take()
+        try:
+            self._absorb()
+            yield
+        finally:
+            self.tape.give()
 
     def abandon(self) -> None:
         """Let go of the tape as a crash would: nothing is flushed, nothing anchored."""

@@ -29,9 +29,12 @@ class Pending(NamedTuple):
 
 
 def pending(tape: Tape, world: World, consumer: str, limit: int) -> list[Pending]:
-    """Return the effects after the consumer's cursor: about `limit`, whole entries at a time."""
+    """Return the effects after the consumer's cursor: about `limit`, whole entries at a time.
+
+    As far as the world goes: it can name their instances.
+    """
     found: list[Pending] = []
-    for body in tape.read(projection.cursor(tape, consumer) + 1):
+    for body in tape.read(projection.cursor(tape, consumer) + 1, world.size):
         entry = decode(body)
         if entry.effects:
             instance = world.instance_at(entry.instance or entry.pos)

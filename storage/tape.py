@@ -84,6 +84,7 @@ class Tape(Reader):
         self._anchored: Checkpoint | None = None
         self._wal_bytes = 0
         self._foreign: list[bytes] = []
+        self._foreign_from = 1
 
     @classmethod
     def create(
@@ -226,15 +227,23 @@ class Tape(Reader):
         if stored < self.edge.size:
             why = f"the tape shrank from {self.edge.size} to {stored} entries while open"
             raise TapeRolledBack(why, place=str(self.files.tape))
-        fresh = list(self.read(self.edge.size + 1, stored))
-        if len(fresh) == stored - self.edge.size:
+        known = self.edge.size
+        fresh = list(self.read(known + 1, stored))
+        if len(fresh) == stored - known:
             self.edge.extend(leaf_hashes(fresh))
         else:  # some of it was collected meanwhile
             self.edge = self.edge_at(stored)
-        self._foreign += fresh
+        if self._foreign:  # read in an earlier turn: some of it may have been collected since
+            fresh = list(self.read(self._foreign_from, stored))
+        else:
+            self._foreign_from = known + 1
+        self._foreign = fresh
 
     def foreign(self) -> list[bytes]:
-        """Return the entries of other processes that were not asked for yet, in order."""
+        """Return the entries of other processes that were not asked for yet, in order.
+
+        Those that were collected since are not among them.
+        """
         bodies, self._foreign = self._foreign, []
         return bodies
 

@@ -93,3 +93,26 @@ def test_importing_again_what_was_collected_adds_nothing(tmp_path):
         assert (first.added, first.collected) == (2, 0)
         assert (again.read, again.added, again.duplicates, again.collected) == (4, 0, 2, 2)
         assert engine.tape.size == size
+
+
+def test_what_was_read_of_an_instance_before_another_process_collected_it_is_forgotten(tmp_path):
+    """Anchoring reads what others wrote, and decides nothing from it."""
+    path, clock = tmp_path / "t.db", Clock()
+    with open_tape(path, clock) as one:
+        one.create(JOB, "a", {"note": "n"})
+        one.create(JOB, "b", {"note": "n"})
+        one.flush()
+        with open_tape(path, clock) as other:
+            other.send("tests.job/b", "add")
+            one.send("tests.job/a", "add", {}, key="k")
+            one.send("tests.job/a", "finish")
+            one.execute_many([Send("tests.job/b", "add")] * 256)
+            other.anchor()
+            clock.forward(3 * HOUR)
+            assert collection.collect(one).instances == 1
+
+            assert other.send("tests.job/b", "add").accepted
+            refused = other.send("tests.job/a", "add", {}, key="k")
+            assert refused.reason == {"kind": "collected_instance"}
+            other.flush()
+            assert verify(other.tape) == []

@@ -69,6 +69,15 @@ def test_a_consumer_gets_each_effect_until_it_acknowledges(tmp_path):
     assert len(other) == 3
 
 
+def test_effects_of_what_another_process_began_name_its_instance(tmp_path):
+    """Whoever asks first learns what the others wrote, projected or not."""
+    path = tmp_path / "t.db"
+    with open_tape(path) as carrier, open_tape(path) as shop:
+        shop.create(SHOP, "s")
+        shop.send("test.shop/s", "order", {"item": "cup", "count": 1})
+        assert {one.instance for one in carrier.effects("carrier")} == {"test.shop/s"}
+
+
 def test_effects_come_in_portions(tmp_path):
     """A limit cuts between entries, so that acknowledging never skips one."""
     with open_tape(tmp_path / "t.db") as engine:
