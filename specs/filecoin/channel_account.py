@@ -287,7 +287,8 @@ def best(
             one = vouchers[lane][known]
             secret = secrets.get(one["secret_hash"], b"")
             item = {"lane": lane, "nonce": one["nonce"], "amount": one["amount"]}
-            chosen.append({**item, "id": known, "secret": secret})
+            ends = {"closes": one["time_lock_max"]}
+            chosen.append({**item, "id": known, "secret": secret, **ends})
     return tuple(chosen)
 
 

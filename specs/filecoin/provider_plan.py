@@ -3,6 +3,10 @@
 An attempt is what the plan knows of one lane: the nonce that it asked to be submitted, how often,
 and `due`, the height from which it may ask again (or, while a message is under way, from which the
 message is taken for lost). Attempts are data of the tape; nothing here remembers anything.
+
+Last calls. `margin` epochs before a voucher's own time lock ends (`closes`), or the channel's
+deadline, what no receipt has confirmed is asked for once more: what was given up, and what is
+still under way, because a message that was lost tells nobody. At worst the second message fails.
 """
 
 from __future__ import annotations
@@ -27,17 +31,28 @@ def backoff(tries: int) -> int:
     return int(min(1 << min(max(tries - 1, 0), 30), BACKOFF_MAX))
 
 
+def closing(closes: int, height: int, margin: int) -> bool:
+    """Whether these are the last epochs of a voucher that can be included up to `closes`."""
+    return closes > 0 and closes - margin <= height <= closes
+
+
 def submittable(
-    attempts: Attempts, vouchers: Sequence[Mapping[str, Any]], height: int
+    attempts: Attempts, vouchers: Sequence[Mapping[str, Any]], height: int, margin: int
 ) -> tuple[Mapping[str, Any], ...]:
     """Return those vouchers that may be submitted now: neither waiting to be, nor given up.
 
-    A lane's new voucher begins anew, however often an older one has failed.
+    A lane's new voucher begins anew, however often an older one has failed; so does an older one
+    when the newer one is given up. Each has its last call.
     """
 
     def may(one: Mapping[str, Any]) -> bool:
         known = attempts.get(one["lane"])
         if known is None or known["nonce"] < one["nonce"]:
+            return True
+        if known["nonce"] > one["nonce"] and not known["open"]:
+            return True
+        called = known["called"] and known["nonce"] == one["nonce"]
+        if closing(one["closes"], height, margin) and not called:
             return True
         return bool(known["tries"] < TRIES_MAX and height >= known["due"])
 
@@ -50,6 +65,7 @@ def asked(
     chosen: Sequence[Mapping[str, Any]],
     height: int,
     more_from: int,
+    margin: int,
 ) -> dict[int, Attempt]:
     """Return the attempts when `chosen`, of what was `offered`, is handed out to be submitted.
 
@@ -58,7 +74,7 @@ def asked(
     """
     lanes = {one["lane"] for one in offered}
     after = dict(attempts)
-    for lane in overdue(attempts, height):
+    for lane in overdue(attempts, height, margin):
         if lane not in lanes and (more_from == 0 or lane < more_from):
             after[lane] = {**after[lane], "open": False}
     for one in chosen:
@@ -69,6 +85,8 @@ def asked(
             "tries": tries + 1,
             "due": height + PATIENCE,
             "open": True,
+            "closes": one["closes"],
+            "called": closing(one["closes"], height, margin),
         }
     return after
 
@@ -76,9 +94,9 @@ def asked(
 def pushed(attempts: Attempts, lane: int, nonce: int, height: int) -> dict[int, Attempt]:
     """Return the attempts when a message of a lane was pushed, by us or by somebody's hand."""
     known = attempts.get(lane)
-    tries = known["tries"] if known is not None and known["nonce"] == nonce else 1
-    one = {"nonce": nonce, "tries": tries, "due": height + PATIENCE, "open": True}
-    return {**attempts, lane: one}
+    if known is None or known["nonce"] != nonce:
+        known = {"nonce": nonce, "tries": 1, "closes": 0, "called": False}
+    return {**attempts, lane: {**known, "due": height + PATIENCE, "open": True}}
 
 
 def failed(
@@ -86,7 +104,8 @@ def failed(
 ) -> dict[int, Attempt]:
     """Return the attempts when a lane's message failed: it is due again after its backoff.
 
-    No later than the `deadline` (0: there is none), as long as that lies ahead. After TRIES_MAX
+    No later than the `deadline` (0: there is none), as long as that lies ahead; after it, and
+    after a voucher's own last call, at the next height. After TRIES_MAX
     tries the lane is given up, until there are more funds, a better voucher, or the last call.
     """
     known = attempts.get(lane)
@@ -95,6 +114,8 @@ def failed(
     due = height + backoff(known["tries"])
     if height < deadline < due:
         due = deadline
+    elif known["called"] or 0 < deadline <= height:
+        due = height + 1
     return {**attempts, lane: {**known, "due": due, "open": known["tries"] < TRIES_MAX}}
 
 
@@ -116,17 +137,30 @@ def renewed(attempts: Attempts, height: int) -> dict[int, Attempt]:
     }
 
 
+def recalled(attempts: Attempts, height: int) -> dict[int, Attempt]:
+    """Return the attempts at the channel's last call: all that is not redeemed is due at once."""
+    return {
+        lane: {**known, "tries": 0, "due": height, "open": True}
+        if known["open"] or known["tries"] >= TRIES_MAX
+        else known
+        for lane, known in attempts.items()
+    }
+
+
 def outstanding(attempts: Attempts) -> int:
     """Return how many lanes still wait for a receipt or for their next try."""
     return sum(1 for known in attempts.values() if known["open"])
 
 
-def overdue(attempts: Attempts, height: int) -> tuple[int, ...]:
+def overdue(attempts: Attempts, height: int, margin: int) -> tuple[int, ...]:
     """Return the lanes whose time has come: to try again, or to take their message for lost."""
+
+    def is_due(known: Attempt) -> bool:
+        last = closing(known["closes"], height, margin) and not known["called"]
+        return bool(known["due"] <= height or last)
+
     return tuple(
-        lane
-        for lane in sorted(attempts)
-        if attempts[lane]["open"] and attempts[lane]["due"] <= height
+        lane for lane in sorted(attempts) if attempts[lane]["open"] and is_due(attempts[lane])
     )
 
 
@@ -145,6 +179,11 @@ def wake(
     account has more lanes than one answer names.
     """
     heights = [known["due"] for known in attempts.values() if known["open"]]
+    heights += [
+        known["closes"] - margin
+        for known in attempts.values()
+        if known["open"] and not known["called"] and known["closes"] > height
+    ]
     if then:
         heights.append(then)
     if not may_settle(locked_until, height, margin):
@@ -186,6 +225,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
         outstanding,
         overdue,
         pushed,
+        recalled,
         renewed,
         submittable,
         wake,

@@ -406,3 +406,96 @@ def test_many_lanes_are_submitted_page_by_page(provider):
 
     assert [len(page) for page in provider.submitted()] == [64, 6]
     assert provider.submitted()[1][0] == (64, 1)
+
+
+# what a campaign of failures found
+
+
+def strict_provider(side):
+    """Track a channel that pays us, with a plan; time locks are taken."""
+    side.new(PLAN)
+    known = {"direction": 1, "control": PAYEE, "target": PAYER, "policy": "strict"}
+    side.new(ACCOUNT, **known, plan=f"filecoin.{PLAN}")
+    side.ok(ACCOUNT, "chain_seen", balance="100", id="f0102")
+    return side
+
+
+@pytest.mark.parametrize("heard", [False, True])
+def test_a_message_lost_shortly_before_the_last_call_is_pushed_once_more(provider, heard):
+    """Pushed at 1525, never heard of; the last call is at 1529. Control: its receipt came."""
+    one = voucher(0, 1, 1)
+    provider.ok(ACCOUNT, "settle_seen", settling_at=1540)
+    provider.head(1525)
+    provider.receive(one)
+    submit(provider, one, applied=heard)
+    provider.head(1528)
+    assert len(provider.submitted()) == 1
+
+    provider.head(1529)
+    provider.head(1531)
+
+    assert len(provider.submitted()) == (1 if heard else 2)
+
+
+def test_after_the_last_call_a_failure_is_tried_again_at_the_next_height(provider):
+    """Ten epochs are left: no time for a backoff that doubles."""
+    one = voucher(0, 1, 1)
+    provider.receive(one)
+    provider.head(1528)
+    provider.ok(ACCOUNT, "settle_seen", settling_at=1540)
+    provider.head(1529)
+
+    for height in range(1530, 1536):
+        fail(provider, one)
+        assert forward(provider, height - 1, height) == height
+        assert len(provider.submitted()) == height - 1528 + 1
+
+
+@pytest.mark.parametrize(("begun", "again"), [(289, 290), (290, None)])
+def test_a_message_lost_before_a_time_lock_closes_is_pushed_once_more(side, begun, again):
+    """T_max 300, margin 10: once more at 290; what was pushed from then on is not repeated."""
+    provider = strict_provider(side)
+    one = voucher(0, 1, 1, time_lock_max=300)
+    provider.ok(PLAN, "begin")
+    provider.head(begun)
+    provider.receive(one)
+    submit(provider, one, applied=False)
+    assert len(provider.submitted()) == 1
+
+    forward(provider, begun, 300)
+
+    assert len(provider.submitted()) == (1 if again is None else 2)
+
+
+def test_what_was_given_up_has_a_last_call_before_its_own_time_lock_closes(side):
+    """Eight tries failed long before T_max 1200; at 1190 it is tried once more."""
+    provider = strict_provider(side)
+    one = voucher(0, 1, 1, time_lock_max=1200)
+    provider.receive(one)
+    provider.ok(PLAN, "begin")
+    height = 100
+    for _ in range(8):
+        fail(provider, one)
+        height = forward(provider, height, 600)
+    before = len(provider.submitted())
+    assert (before, forward(provider, 600, 1189)) == (8, 1189)
+
+    assert forward(provider, 1189, 1200) == 1190
+
+
+def test_an_older_voucher_is_tried_when_the_newer_one_is_given_up_and_lapses(side):
+    """The newer one (T_max 700) failed eight times; the older one of the lane is still good."""
+    provider = strict_provider(side)
+    older, newer = voucher(0, 1, 1), voucher(0, 2, 2, time_lock_max=700)
+    provider.receive(older)
+    provider.receive(newer)
+    provider.ok(PLAN, "begin")
+    height = 100
+    for _ in range(9):
+        fail(provider, newer)
+        height = forward(provider, height, 701)
+    provider.head(702)
+    provider.ok(ACCOUNT, "settle_seen", settling_at=2142)
+    provider.head(2131)
+
+    assert provider.submitted()[-1] == [(0, 1)]
