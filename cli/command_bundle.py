@@ -28,6 +28,7 @@ from .options import (
     TapeOption,
 )
 from .output import say, say_json, warn
+from .whole_file import refuse_own, whole_file
 
 if TYPE_CHECKING:
     from ..engine.bundle import Exported, Verified
@@ -76,15 +77,20 @@ def export(
     from ..engine.bundle import export as export_bundle
     from ..engine.inspect import parse_point
     from ..storage.bundle import sign
-    from ..storage.files import Files, replace
+    from ..storage.files import Files
 
     point = parse_point(upto) if upto is not None else None
-    unsigned = sign(Files.of(tape, anchor, key_file))
+    files = Files.of(tape, anchor, key_file)
+    if output is not None:
+        refuse_own(output, files)
+    unsigned = sign(files)
     now = time.time_ns() // 1000
     with looking(tape, anchor) as inspector:
         made = export_bundle(inspector, instance, others or (), alone=alone, upto=point, now=now)
     path = output or Path(f"{made.main.rpartition('/')[2]}.bundle")
-    replace(path, made.content)
+    refuse_own(path, files)
+    with whole_file(path) as out:
+        out.write(made.content)
     _told(made, path, unsigned, as_json=json)
     return EXIT_DONE
 

@@ -20,6 +20,9 @@ HOW_TO = Path(__file__).resolve().parents[2] / "docs/how-to/hand-over-evidence.m
 COMMAND = re.compile(r"^(\w+\$) statetape (.*)\n(?:.*\n)*?(?=\n?\w+\$ |```$)", re.MULTILINE)
 KEY_OF_THIS_TAPE = re.compile(r"(?<=…)\+[0-9a-f]{8}\+[A-Za-z0-9+/=]{44}")
 
+SIZE = re.compile(r": \d{6} bytes$", re.MULTILINE)
+"""The bundle holds the machines' texts: each comment in one would be another size."""
+
 
 def how_to(folder: Path) -> str:
     """Return the how-to with each of its commands followed by what it prints."""
@@ -39,6 +42,7 @@ def how_to(folder: Path) -> str:
         ):
             context.command.invoke(context)
         told = KEY_OF_THIS_TAPE.sub("+…", OF_THIS_TAPE.sub("…", printed.getvalue()))
+        told = SIZE.sub(": … bytes", told)
         return f"{block[1]} statetape {block[2]}\n{told}"
 
     with chdir(folder):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from statetape.cli.whole_file import FileOfTape
 from statetape.storage.verifier.dispute import archive
 
 from ..storage.bundles import log_key, members_of, small_tape
@@ -72,6 +73,26 @@ def test_a_bundle_that_does_not_hold_exits_with_1(handed, tmp_path):
     assert "step 1, manifest-differs: manifest.json" in done.stdout
     assert "step 10, states-differ: replay.json" in done.stdout
     assert done.stdout.endswith("refused: 3 problems\n")
+
+
+@pytest.mark.parametrize("suffix", ["", ".anchor", ".key"])
+def test_a_bundle_never_takes_the_place_of_the_tape(tmp_path, suffix):
+    """Nor of what belongs to it, by another name either; what a link leads to is written."""
+    tape = small_tape(tmp_path / "one.db")
+    own = tape.with_name(f"one.db{suffix}")
+    link, far = tmp_path / "link", tmp_path / "far.bundle"
+    link.symlink_to(own)
+    before = own.read_bytes()
+    for name in (own, link):
+        with pytest.raises(FileOfTape):
+            Inside(tape)("bundle", "export", "one", "-o", str(name))
+    assert own.read_bytes() == before
+
+    link.unlink()
+    link.symlink_to(far)
+    Inside(tape)("bundle", "export", "one", "-o", str(link))
+    assert link.is_symlink()
+    assert far.stat().st_size > 1024
 
 
 @pytest.mark.parametrize(
