@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
-from .files import read_small
+from . import files
 from .merkle import WIDTH, WIDTH_BITS, Edge, complete_root, leaf_hashes
 from .tiles import BUNDLE_BYTES_MAX, Progress, Tile, levels, split_bundle, split_hashes, tiles_at
 from .verifier import (
@@ -56,7 +56,7 @@ def check_tiles(
     At most FINDINGS_MAX are listed. Raises StoreFailed where a file cannot be read.
     """
     checked = Checked()
-    note = read_small(folder / "checkpoint", NOTE_BYTES_MAX)
+    note = _read_small(folder / "checkpoint", NOTE_BYTES_MAX)
     try:
         if note is None:
             raise EvidenceInvalid("there is no checkpoint")
@@ -108,7 +108,7 @@ class _Check:
         yield from self._older()
 
     def _file(self, tile: Tile) -> bytes | None:
-        content = read_small(self.folder / tile.path, BUNDLE_BYTES_MAX)
+        content = _read_small(self.folder / tile.path, BUNDLE_BYTES_MAX)
         self.checked.files += content is not None
         return content
 
@@ -181,7 +181,7 @@ class _Check:
 
     def _leaves_of(self, tile: Tile) -> Hashes:
         """Return the hashes of a bundle's entries, or nothing."""
-        content = read_small(self.folder / Tile(-1, tile.idx, tile.width).path, BUNDLE_BYTES_MAX)
+        content = _read_small(self.folder / Tile(-1, tile.idx, tile.width).path, BUNDLE_BYTES_MAX)
         bodies = None if content is None else split_bundle(content)
         return list(leaf_hashes(bodies)) if bodies else []
 
@@ -241,7 +241,7 @@ class _Check:
 
     def _which(self, tile: Tile, hashes: Sequence[bytes]) -> str:
         """Say which entry of a bundle is not the one that was signed, as far as its tile tells."""
-        content = read_small(self.folder / tile.path, BUNDLE_BYTES_MAX) or b""
+        content = _read_small(self.folder / tile.path, BUNDLE_BYTES_MAX) or b""
         stored = split_hashes(content)
         differing = [
             at for at, (one, two) in enumerate(zip(hashes, stored, strict=False)) if one != two
@@ -255,8 +255,8 @@ class _Check:
         for level in range(-1, self.levels):
             for tile in tiles_at(level, self.size):
                 for path, width in self._partials(tile):
-                    content = read_small(path, BUNDLE_BYTES_MAX) or b""
-                    whole = read_small(self.folder / tile.path, BUNDLE_BYTES_MAX) or b""
+                    content = _read_small(path, BUNDLE_BYTES_MAX) or b""
+                    whole = _read_small(self.folder / tile.path, BUNDLE_BYTES_MAX) or b""
                     self.checked.files += 1
                     if not _begins(whole, content, width, level):
                         name = Tile(level, tile.idx, width).path
@@ -268,6 +268,11 @@ class _Check:
             for path in sorted(folder.iterdir()):
                 if path.name.isascii() and path.name.isdigit() and 0 < int(path.name) < tile.width:
                     yield path, int(path.name)
+
+
+def _read_small(path: Path, size_max: int) -> bytes | None:
+    """Return a file's content, or None where none is: a pipe that a stranger put there is none."""
+    return files.read_small(path, size_max) if path.is_file() else None
 
 
 def _root(hashes: Hashes) -> bytes | None:

@@ -285,7 +285,8 @@ class _Folder:
         unfinished = self.root / _UNFINISHED
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with unfinished.open("wb") as file:
+            unfinished.unlink(missing_ok=True)  # what a crash left; never what a link leads to
+            with unfinished.open("xb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())

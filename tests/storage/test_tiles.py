@@ -331,6 +331,35 @@ def test_one_export_at_a_time_writes_to_a_folder(small):
     exported(path, folder)
 
 
+def test_a_folder_with_pipes_in_it_is_checked_all_the_same(small):
+    """Whoever opens a pipe waits for somebody to write to it."""
+    path, folder = small
+    tile, partial = Tile(0, 0, WIDTH).path, Tile(-1, 1, 1).path
+    assert damaged(path, folder) == []
+    (folder / tile).unlink()
+    os.mkfifo(folder / tile)
+    if not (folder / partial).exists():
+        (folder / partial).parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(folder / partial)
+
+    assert tile in damaged(path, folder)
+
+
+def test_an_export_writes_through_no_link_in_the_folder(small, tmp_path):
+    """Where it begins a file somebody may have put a link to another file."""
+    path, folder = small
+    precious = tmp_path / "precious"
+    precious.write_text("kept")
+    (folder / ".export.new").symlink_to(precious)
+    (folder / "checkpoint").unlink()
+    shutil.rmtree(folder / "tile")
+    exported(path, folder)
+
+    assert precious.read_text() == "kept"
+    assert damaged(path, folder) == []
+    assert not any(one.is_symlink() for one in folder.rglob("*"))
+
+
 def collected(path: Path, idx: int, *, shrunk: bool = False) -> None:
     """Take a block's entries away, all but the first; `shrunk`: and its leaf hashes, all."""
     hashes = b"".join(DEFINITION.leaves[idx * WIDTH : (idx + 1) * WIDTH])
