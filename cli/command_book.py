@@ -54,6 +54,9 @@ def put(
     order; what the literal and the strict rule for MinSettleHeight say is shown beside it. A
     received voucher that is there already is offered again, perhaps with another signature. A
     refusal exits with 1.
+
+    The account goes by what it was told of the chain (its event chain_seen). Where the channel's
+    own record on this tape says otherwise, that is pointed out.
     """
     from ..engine.engine import Engine
     from ..fsm.composite import BUILTIN
@@ -73,6 +76,9 @@ def put(
         receipt, name = _put(engine, channel, read, given, options)
         instance = engine.world.instance(name)
         found = _found(name, receipt, instance)
+        unheard = _unheard(engine, channel)
+        if unheard:
+            found["unheard"] = unheard
     if json:
         say_json(found)
     else:
@@ -115,6 +121,19 @@ def _found(name: str, receipt: Any, instance: Any) -> dict[str, Any]:
     return found
 
 
+def _unheard(engine: Engine, channel: str) -> list[str]:
+    """Return where the account has not heard what the channel's own record on the tape says."""
+    from ..specs.filecoin.books import compare
+    from ..specs.filecoin.stored_voucher import account_of
+
+    account = engine.world.instance(account_of(channel))
+    chain = engine.world.instance(f"filecoin.payment_channel/{channel}")
+    if account is None or chain is None:
+        return []
+    decisive = ("balance", "to_send", "settling_at")
+    return [str(one) for one in compare(chain.data, account.data) if one.what in decisive]
+
+
 def _lines(found: dict[str, Any]) -> list[str]:
     from ..fsm.composite import BUILTIN
 
@@ -129,7 +148,14 @@ def _lines(found: dict[str, Any]) -> list[str]:
         lines.append(f"  refused: {found['refusal']}{lacks}")
     elif "answer" in found:
         lines.append("  no account of this channel is on the tape: nobody has looked at it")
+        lines.append(
+            "  (statetape new filecoin.channel_account CHANNEL direction=1 control=OURS"
+            " target=THEIRS; direction=2 where we pay)"
+        )
     else:
         lines.append(f"  {found['state']}: it adds {amount('delta')}")
+    if found.get("refusal") == "CHANNEL_NOT_ON_CHAIN":
+        lines.append('  (the account goes by its event chain_seen: balance="10 FIL", say)')
+    lines += [f"  the account has not heard: {one}" for one in found.get("unheard", [])]
     rules = [rule for rule in ("literal", "strict") if rule in found]
     return lines + [f"  by the {rule} rule: {found[rule]}" for rule in rules]

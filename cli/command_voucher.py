@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..specs.filecoin.voucher import Merge, ModVerifyParams, Signature, SignedVoucher
 
 voucher = typer.Typer(
-    no_args_is_help=True, help="Filecoin payment vouchers: decode, verify, create."
+    no_args_is_help=True, help="Filecoin payment vouchers: decode, verify, create, keep."
 )
 
 SECRET_BYTES_MAX = 256

@@ -66,3 +66,16 @@ def test_it_has_to_be_said_which_side_we_are(tape, sides):
     """Exactly one of the two."""
     with pytest.raises(UsageInvalid):
         put(tape, voucher(0, 4, 1), *sides)
+
+
+def test_what_the_account_has_not_heard_of_the_chain_is_pointed_out(tape):
+    """The channel on the same tape is settling; the account was not told, and would take it."""
+    keys = f'addresses={{"{PAYER}":"f0100","{PAYEE}":"f0101"}}'
+    sides = ("id=f0102", f"from={PAYER}", f"to={PAYEE}", "value=10 attofil", keys)
+    tape("new", "filecoin.payment_channel", CHANNEL, *sides)
+    assert "unheard" not in put(tape, voucher(0, 4, 1), "--received")
+
+    tape("send", f"filecoin.payment_channel/{CHANNEL}", "settle", "caller=f0100")
+    told = put(tape, voucher(0, 5, 2), "--received")
+
+    assert told["unheard"] == ["settling_at: the chain has 1540, the book 0"]
