@@ -170,7 +170,9 @@ def _channel(key: str, entries: Sequence[Entry], findings: _Findings) -> tuple[l
             why = f"the channel owes {owed} of {funds} that were paid in"
             findings.doubt(FUNDS, entry.pos, why)
     if taken:
-        what = f"{len(taken)} redeemed, {owed} owed to the payee of {funds} paid in"
+        what = (
+            f"{len(taken)} redeemed, {owed} owed to the payee of {funds} that the log says came in"
+        )
         findings.held.append(f"{CHANNEL}/{_shown(key)}: {what}")
     return taken, funds
 

@@ -520,7 +520,11 @@ def main() -> int:
     except (OSError, EvidenceInvalid) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    threshold = len(witnesses) if given.threshold is None else given.threshold
+    many = len({key.public for key in witnesses})
+    threshold = many if given.threshold is None else given.threshold
+    if not 0 <= threshold <= many:
+        sys.stderr.write(f"--threshold is {threshold}, and {many} witnesses are given\n")
+        return 2
     bundle = Bundle(data, logs, witnesses, threshold)
     sys.stdout.write("\n".join(bundle.told()) + "\n")
     sys.stdout.write(f"not checked here: {NOT_HERE}\n")

@@ -139,6 +139,21 @@ def test_two_witnesses_of_one_name_are_two(bodies):
     assert codes(Bundle(data, KEYS, [WITNESS.verifier, twin.verifier], 2)) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [((), 0), (("--threshold", "0"), 0), (("--threshold", "2"), 2), (("--threshold", "-1"), 2)],
+)
+def test_a_witness_that_is_given_twice_is_one(bodies, tmp_path, monkeypatch, capsys, words, status):
+    """All witnesses given are one; and more than there are can never have signed: that is usage."""
+    path = tmp_path / "bundle"
+    path.write_bytes(forged(bodies, (2, 3, 4), witnesses=[(WITNESS, START_S)]))
+    given = ["--log-key", LOG.verifier.text, *(["--witness-key", WITNESS.verifier.text] * 2)]
+    monkeypatch.setattr("sys.argv", ["verifier", str(path), *given, *words])
+
+    assert dispute.main() == status
+    assert ("proved:" in capsys.readouterr().out) == (status == 0)
+
+
 def test_members_that_cost_more_than_their_bytes_are_few(bodies):
     """Signatures to verify and machines to load: refused before any is looked at."""
     for folder, most in dispute.FOLDERS.items():
