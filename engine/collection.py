@@ -489,13 +489,20 @@ def graves(reader: Reader, world: World) -> list[Grave]:
     return [found[pos] for pos in sorted(found)]
 
 
-def grave_at(reader: Reader, pos: int) -> Grave | None:
-    """Return what is left of the instance whose entry stood at `pos`. Reads the whole tape."""
-    for entry in entries_about(reader):
+def graves_at(reader: Reader, positions: Iterable[int]) -> dict[int, Grave]:
+    """Return position → what is left of the instance whose entry stood there.
+
+    Reads the whole tape, once: ask for all that are wanted together.
+    """
+    found: dict[int, Grave] = {}
+    wanted = set(positions)
+    last = max(wanted, default=0)
+    for entry in entries_about(reader) if wanted else ():
         for stone in entry.collected or ():
-            if stone.pos <= pos and pos in positions_of(stone):
-                return Grave(stone, entry)
-    return None
+            if stone.pos <= last:
+                stood = wanted.intersection(positions_of(stone))
+                found.update(dict.fromkeys(stood, Grave(stone, entry)))
+    return found
 
 
 def grave(reader: Reader, world: World, name: str) -> Grave | None:

@@ -31,7 +31,7 @@ from ..fsm.decide import EVALUATION_ERRORS, Moment
 from ..fsm.entry import Entry, decode
 from ..fsm.errors import SpecError
 from ..storage.errors import EntryCollected
-from .collection import grave_at
+from .collection import graves_at
 from .recent import Recent
 
 if TYPE_CHECKING:
@@ -155,6 +155,8 @@ class _Search:
         self._names: set[str] = set()
         self._read_left = OTHERS_READ_MAX
         self._causes_left = CAUSES_MAX
+        self._lost: dict[int, str] = {}
+        """Positions that something of the story names and that were collected, and by what tie."""
 
     def run(self, seen: Seen) -> Group:
         """Search from one instance until nothing waits."""
@@ -167,6 +169,7 @@ class _Search:
             elif entry.pos not in self._story:
                 self._story.add(entry.pos)
                 self._entry(entry)
+        self._bury()
         return Group(tuple(self.members.values()), tuple(self.missing), self.more)
 
     def _join(self, seen: Seen, via: str | None) -> None:
@@ -267,7 +270,7 @@ class _Search:
         try:
             entry = self._entry_at(pos)
         except EntryCollected:
-            self._missed(pos, via)
+            self._lost.setdefault(pos, via)
             return
         owner = entry.instance or (entry.pos if entry.create and not entry.outcome else None)
         if owner is None:  # the tape's own entry, or a command to nobody
@@ -280,13 +283,17 @@ class _Search:
             if began:
                 self._waiting.append((owner, self._entry_at(owner)))
 
-    def _missed(self, pos: int, via: str) -> None:
-        """Say whose the entry at `pos` was: it was collected."""
-        grave = grave_at(self.inspector.reader, pos)
-        name = grave.stone.name if grave else f"the instance of {pos}"
-        if name not in self._names and self._room():
-            self._names.add(name)
-            self.missing.append(Missing(name, via, collected(grave.entry.pos if grave else pos)))
+    def _bury(self) -> None:
+        """Say whose the entries were that were collected: all at once, it takes a long look."""
+        graves = graves_at(self.inspector.reader, self._lost)
+        for pos, via in self._lost.items():
+            grave = graves.get(pos)
+            name = grave.stone.name if grave else f"the instance of {pos}"
+            if name not in self._names and self._room():
+                self._names.add(name)
+                self.missing.append(
+                    Missing(name, via, collected(grave.entry.pos if grave else pos))
+                )
 
     def _entry_at(self, pos: int) -> Entry:
         return decode(next(self.inspector.reader.bodies([pos])), f"entry {pos}")

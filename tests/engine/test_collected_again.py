@@ -6,6 +6,8 @@ import pytest
 from statetape.engine import collection
 from statetape.engine.commands import Create, Send
 from statetape.engine.importing import import_items
+from statetape.engine.inspect import Inspector
+from statetape.engine.links import group_of
 from statetape.engine.transfer import export_events, import_events
 from statetape.engine.verify import verify
 from statetape.fsm.importing import Begin, Event
@@ -70,6 +72,24 @@ def test_a_whole_history_is_recognised_on_the_tape_that_it_was_collected_from(tm
             import_events(part, Files.of(path))
     else:
         assert import_events(part, Files.of(path)) == (600, 0)
+
+
+def test_many_causes_that_were_collected_are_looked_up_at_once(tmp_path):
+    """Each is named, once; all of them take one look through the tape, however many they are."""
+    clock = Clock()
+    with jobs(tmp_path / "t.db", 30, clock) as engine:
+        told = [Send("tests.job/pad", "add", {}, cause=pos) for pos in range(3, 123)]
+        assert all(one.accepted for one in engine.execute_many(told))
+        clock.forward(3 * HOUR)
+        assert collection.collect(engine).instances == 30
+    with Inspector.open(tmp_path / "t.db") as inspector:
+        asked: list[str] = []
+        inspector.reader.db.set_trace_callback(asked.append)
+        group = group_of(inspector, "tests.job/pad", clock())
+
+        assert {one.name for one in group.missing} == {f"tests.job/{n}" for n in range(30)}
+        assert {one.why for one in group.missing} == {f"collected (position {engine.tape.size})"}
+        assert sum("substr(body" in sql for sql in asked) <= 2  # the last of a look finds nothing
 
 
 PARAMS = {"cid": "c", "provider": "p", "phase": "query", "phase_start_ns": 1, "event_ns": 2}
