@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def add(app: typer.Typer) -> None:
     """Add this command to the app."""
-    app.command(rich_help_panel="Prove and keep")(audit)
+    app.command(rich_help_panel="Decide and prove")(audit)
 
 
 def audit(

@@ -42,7 +42,7 @@ bundle = typer.Typer(
 
 def add(app: typer.Typer) -> None:
     """Add this group to the app."""
-    app.add_typer(bundle, name="bundle", rich_help_panel="Prove and keep")
+    app.add_typer(bundle, name="bundle", rich_help_panel="Decide and prove")
 
 
 @bundle.command()

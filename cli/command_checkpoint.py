@@ -37,7 +37,7 @@ checkpoint = typer.Typer(
 
 def add(app: typer.Typer) -> None:
     """Add this group to the app."""
-    app.add_typer(checkpoint, name="checkpoint", rich_help_panel="Prove and keep")
+    app.add_typer(checkpoint, name="checkpoint", rich_help_panel="Decide and prove")
 
 
 @checkpoint.command()

@@ -23,7 +23,7 @@ OFFLINE_PANEL = "Without a network"
 
 def add(app: typer.Typer) -> None:
     """Add this command to the app."""
-    app.command(rich_help_panel="Prove and keep")(cosign)
+    app.command(rich_help_panel="Decide and prove")(cosign)
 
 
 def cosign(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..engine.inspect import Inspector
     from ..fsm.errors import StatetapeError
 
-PANEL = "Prove and keep"
+PANEL = "Keep"
 LISTED_MAX = 40
 """Instances that a dry run names for people; --json names more."""
 

@@ -17,7 +17,7 @@ from .whole_file import refuse_own, whole_file
 if TYPE_CHECKING:
     from ..engine.importing import Imported
 
-PANEL = "Prove and keep"
+PANEL = "Keep"
 HISTORY = "events"
 NOTES_SHOWN = 20
 

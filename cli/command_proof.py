@@ -43,7 +43,7 @@ class EntryNeeded(CallerError):
 
 def add(app: typer.Typer) -> None:
     """Add this group to the app."""
-    app.add_typer(proof, name="proof", rich_help_panel="Prove and keep")
+    app.add_typer(proof, name="proof", rich_help_panel="Decide and prove")
 
 
 @proof.command()

@@ -26,7 +26,7 @@ WANTED = "write --insert 'POS EVENT PARAM=VALUE …' in quotes; POS is a positio
 
 def add(app: typer.Typer) -> None:
     """Add this command to the app."""
-    app.command(rich_help_panel="Prove and keep")(replay)
+    app.command(rich_help_panel="Decide and prove")(replay)
 
 
 def replay(

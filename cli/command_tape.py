@@ -14,13 +14,11 @@ from .output import progress, say, say_json
 if TYPE_CHECKING:
     from ..engine.recover import Recovery
 
-PANEL = "Prove and keep"
-
 
 def add(app: typer.Typer) -> None:
     """Add these commands to the app."""
-    app.command(rich_help_panel=PANEL)(verify)
-    app.command(rich_help_panel=PANEL)(recover)
+    app.command(rich_help_panel="Decide and prove")(verify)
+    app.command(rich_help_panel="Keep")(recover)
 
 
 def verify(

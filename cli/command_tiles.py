@@ -27,7 +27,7 @@ tiles = typer.Typer(
 
 def add(app: typer.Typer) -> None:
     """Add this group to the app."""
-    app.add_typer(tiles, name="tiles", rich_help_panel="Prove and keep")
+    app.add_typer(tiles, name="tiles", rich_help_panel="Decide and prove")
 
 
 @tiles.command()

@@ -19,7 +19,7 @@ SHOWN_MAX = 50
 
 def add(app: typer.Typer) -> None:
     """Add this command to the app."""
-    app.command(rich_help_panel="Prove and keep")(vectors)
+    app.command(rich_help_panel="Decide and prove")(vectors)
 
 
 def vectors(

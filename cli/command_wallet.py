@@ -56,7 +56,7 @@ class KeyFileExists(CallerError):
 
 def add(app: typer.Typer) -> None:
     """Add this group to the app."""
-    app.add_typer(wallet, name="wallet", rich_help_panel="Prove and keep")
+    app.add_typer(wallet, name="wallet", rich_help_panel="Keep")
 
 
 def _say_public(record: KeyRecord, *, as_json: bool) -> None:

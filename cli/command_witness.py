@@ -19,7 +19,7 @@ from .output import say, say_json, table, warn
 if TYPE_CHECKING:
     from ..storage.witness import Witness
 
-PANEL = "Prove and keep"
+PANEL = "Decide and prove"
 DEFAULT_STATE = Path("witness.db")
 DEFAULT_KEY = Path("witness.key")
 

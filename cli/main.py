@@ -33,7 +33,7 @@ RECORDING = (
 """Commands that leave something on a tape, or a key, whatever becomes of their output."""
 SECRET_SETTINGS = ("STATETAPE_PASSPHRASE",)
 """Settings in the environment that are never shown."""
-PANELS = ("Begin here", "Do", "Look", "Prove and keep", "Machines and vouchers")
+PANELS = ("Begin here", "Do", "Look", "Decide and prove", "Keep", "Machines and vouchers")
 """What the commands are grouped under, in the order of `--help`."""
 
 app = typer.Typer(
@@ -46,7 +46,8 @@ app = typer.Typer(
         "decided by a declared machine and recorded on an append-only, provable log.\n\n"
         "Begin with `statetape demo`. Then: `new` creates an instance of a machine, `send` gives "
         "it an event, `show`, `history` and `explain` say what became of it and why it is stuck, "
-        "`replay` asks what would have been, `verify` and `replay` prove it."
+        "`replay` asks what would have been, `audit` decides a dispute, `bundle` hands the evidence "
+        "to a stranger, `verify` and `replay` prove the tape."
     ),
 )
 
