@@ -46,7 +46,7 @@ app = typer.Typer(
         "decided by a declared machine and recorded on an append-only, provable log.\n\n"
         "Begin with `statetape demo`. Then: `new` creates an instance of a machine, `send` gives "
         "it an event, `show`, `history` and `explain` say what became of it and why it is stuck, "
-        "`replay` asks what would have been, `audit` decides a dispute, `bundle` hands the evidence "
+        "`replay` asks what would have been, `audit` decides a dispute, `bundle` hands evidence "
         "to a stranger, `verify` and `replay` prove the tape."
     ),
 )
