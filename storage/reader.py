@@ -406,6 +406,8 @@ class Reader:
         try:
             root = self.edge_at(anchor.size).root()
         except HashesShrunk as error:
+            if self.anchored() != anchor:  # collected meanwhile, below a newer anchor
+                return self.compare_anchor()
             why = f"it signs {anchor.size} entries, and {error.message}: nothing tells if it fits"
             hint = "compare with a newer checkpoint of this tape, or restore a copy from before"
             raise AnchorInvalid(why, place=str(self.files.anchor), hint=hint) from None

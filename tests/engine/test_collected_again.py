@@ -13,6 +13,7 @@ from statetape.engine.verify import verify
 from statetape.fsm.importing import Begin, Event
 from statetape.storage.errors import HashesShrunk, TapeForked
 from statetape.storage.files import Files
+from statetape.storage.reader import Reader
 
 from .jobs import HOUR, JOB
 from .machines import Clock, open_tape
@@ -136,3 +137,36 @@ def test_what_was_read_of_an_instance_before_another_process_collected_it_is_for
             assert refused.reason == {"kind": "collected_instance"}
             other.flush()
             assert verify(other.tape) == []
+
+
+class Late(Reader):
+    """A reader that comes between the anchor and the tree only when everything was collected."""
+
+    meanwhile = None
+
+    def anchored(self):
+        """Read the anchor; what `meanwhile` does then happens at once."""
+        found = super().anchored()
+        run, self.meanwhile = self.meanwhile, None
+        if run is not None:
+            run()
+        return found
+
+
+def test_a_reader_that_read_the_anchor_before_a_collection_compares_with_the_newer_one(tmp_path):
+    """The older one lies in a block that was shrunk since: that is no finding about the tape."""
+    path, clock = tmp_path / "t.db", Clock()
+    with open_tape(path, clock) as engine:
+        engine.create(JOB, "a", {"note": "n"})
+        engine.execute_many([Send("tests.job/a", "add")] * 600)
+        engine.anchor()
+        anchored = engine.tape.anchored_size
+        engine.execute_many([Send("tests.job/a", "add")] * 300)
+        engine.send("tests.job/a", "finish")
+        engine.create(JOB, "pad", {"note": "n"})
+        engine.execute_many([Send("tests.job/pad", "add")] * 256)
+        clock.forward(3 * HOUR)
+        with Late.open(Files.of(path)) as reader:
+            reader.meanwhile = lambda: collection.collect(engine, shrinking=True, uncosigned=True)
+            assert reader.compare_anchor().size > anchored
+            assert reader.minimum_index > anchored
