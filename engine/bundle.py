@@ -8,6 +8,7 @@ text in the bundle (10b), and asks the system what no text can change (11).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -239,6 +240,7 @@ def verify(
     # One machine after the other: a bundle that goes to and fro would have each loaded again.
     for pos in sorted(instances, key=lambda pos: (found.rows[pos]["spec"], pos)):
         _decide_again(found, pos, instances[pos], result)
+    _check_raised(found, instances, result.problems)
     by_name = {str(found.rows[pos]["name"]): instances[pos] for pos in sorted(instances)}
     _ask_systems(found, by_name, peers, result)
     result.problems.sort()
@@ -293,6 +295,35 @@ def _decide_again(found: Bundle, pos: int, entries: Sequence[Entry], result: Ver
     machine = replayer.world.machines[row["spec"]]
     if machine.states[row["state"]].final:
         result.final.append(name)
+
+
+def _check_raised(
+    found: Bundle, instances: dict[int, list[Entry]], problems: list[Problem]
+) -> None:
+    """Step 10b: what an instance was sent by another that is here, that one raised; and so back.
+
+    Each is decided again alone, with such events as they are told: here they meet.
+    """
+    raised: Counter[tuple[int, str, str]] = Counter()
+    sent: Counter[tuple[int, str, str]] = Counter()
+    last = {}
+    for pos, entries in instances.items():
+        name = str(found.rows[pos]["name"])
+        last[name] = pos, entries[-1].pos
+        for entry in entries:
+            raised.update((entry.pos, one["event"], one["to"]) for one in entry.raises or ())
+            if entry.raised is not None:
+                sent[entry.raised, entry.event or "", name] += 1
+    for by, event, name in sorted(sent):
+        if (by in found.entries or by >= last[name][1]) and not raised[by, event, name]:
+            place = f"entries/{last[name][0]:012}.json"
+            why = f"{named(name)} was sent {named(event)} by entry {by}, which raised no such"
+            problems.append(Problem(10, "replay-differs", place, why))
+    for by, event, name in sorted(raised):
+        created, newest = last.get(name, (by, by))
+        if created < by < newest and sent[by, event, name] < raised[by, event, name]:
+            why = f"entry {by} raised {named(event)} to {named(name)}, which was not sent it"
+            problems.append(Problem(10, "replay-incomplete", f"entries/{by:012}.json", why))
 
 
 def _body(found: Bundle, pos: int) -> bytes:
