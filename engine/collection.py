@@ -32,7 +32,7 @@ from ..fsm.entry import COLLECTED, ENTRY_BYTES_MAX, SHRUNK, Entry, decode, encod
 from ..fsm.errors import CallerError, SpecError
 from ..fsm.fold import Folded
 from ..fsm.machine import Machine, State
-from ..fsm.tombstone import Tombstone, packed, positions_of, tombstones
+from ..fsm.tombstone import Tombstone, check_before, packed, positions_of, tombstones
 from ..fsm.types import Json
 from ..storage import collection, cosignatures, projection
 from ..storage.merkle import WIDTH
@@ -408,9 +408,14 @@ def entries_about(reader: Reader) -> Iterator[Entry]:
 
 
 def stones_of(reader: Reader) -> Iterator[Tombstone]:
-    """Yield the tombstones of everything that was collected. Reads the whole tape."""
+    """Yield the tombstones of everything that was collected. Reads the whole tape.
+
+    Raises TombstoneInvalid.
+    """
     for entry in entries_about(reader):
-        yield from entry.collected or ()
+        for stone in entry.collected or ():
+            check_before(stone, entry.pos)
+            yield stone
 
 
 def findings(reader: Reader) -> Iterator[Finding]:

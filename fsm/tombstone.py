@@ -89,13 +89,28 @@ def tombstones(folded: Folded, positions: Sequence[int]) -> Iterator[Tombstone]:
 
 def positions_of(tombstone: Tombstone) -> list[int]:
     """Return the positions that a tombstone names, in order. Raises TombstoneInvalid."""
+    counted = _counted(tombstone)
+    return list(accumulate(chain.from_iterable(repeat(gap, count) for gap, count in counted)))
+
+
+def check_before(tombstone: Tombstone, pos: int) -> None:
+    """Raise TombstoneInvalid unless all that a tombstone in the entry at `pos` names is older.
+
+    So whatever it claims, what it spells is no longer than its tape.
+    """
+    if sum(gap * count for gap, count in _counted(tombstone)) >= pos:
+        raise TombstoneInvalid(f"the tombstone of {tombstone.name} names positions after its own")
+
+
+def _counted(tombstone: Tombstone) -> list[tuple[int, int]]:
+    """Return each gap, the first from 0, and how often it comes."""
     if not _SPELLED.match(tombstone.positions):
         raise TombstoneInvalid(f"the tombstone of {tombstone.name} spells no positions")
     words = [word.partition("*") for word in tombstone.positions.split("+")]
     counted = [(int(gap), int(count or 1)) for gap, _, count in words]
     if sum(count for _, count in counted) > min(tombstone.seq, POSITIONS_MAX):
         raise TombstoneInvalid(f"the tombstone of {tombstone.name} names too many positions")
-    return list(accumulate(chain.from_iterable(repeat(gap, count) for gap, count in counted)))
+    return counted
 
 
 def packed(stones: Iterable[Tombstone], bytes_max: int) -> Iterator[list[Tombstone]]:

@@ -8,9 +8,12 @@ from statetape.engine.commands import Create, Send
 from statetape.engine.importing import import_items
 from statetape.engine.inspect import Inspector
 from statetape.engine.links import group_of
+from statetape.engine.replay import Collected
 from statetape.engine.transfer import export_events, import_events
 from statetape.engine.verify import verify
+from statetape.fsm.entry import COLLECTED, Entry, encode
 from statetape.fsm.importing import Begin, Event
+from statetape.fsm.tombstone import Tombstone, TombstoneInvalid
 from statetape.storage.errors import HashesShrunk, TapeForked
 from statetape.storage.files import Files
 from statetape.storage.reader import Reader
@@ -170,3 +173,22 @@ def test_a_reader_that_read_the_anchor_before_a_collection_compares_with_the_new
             reader.meanwhile = lambda: collection.collect(engine, shrinking=True, uncosigned=True)
             assert reader.compare_anchor().size > anchored
             assert reader.minimum_index > anchored
+
+
+@pytest.mark.parametrize("positions", ["1+999999999999999", "5+1*99999999"])
+def test_a_tombstone_that_names_what_comes_after_it_is_refused_and_costs_nothing(
+    tmp_path, positions
+):
+    """A stranger's tape may spell more positions than any memory holds."""
+    clock = Clock()
+    with jobs(tmp_path / "t.db", clock=clock) as engine:
+        clock.forward(3 * HOUR)
+        collection.collect(engine)
+        stone = Tombstone("d", "tests.job/x", 5, positions, 1 << 27, "done")
+        said = Entry(at=clock.now, collected=[stone], pos=engine.tape.size + 1, tape=COLLECTED)
+        with engine.turn():
+            engine.tape.write([encode(said)])
+    with Reader.open(Files.of(tmp_path / "t.db")) as reader:
+        with pytest.raises(TombstoneInvalid):
+            Collected(collection.stones_of(reader))
+        assert any("positions after its own" in one.message for one in verify(reader))
