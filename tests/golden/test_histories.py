@@ -17,7 +17,7 @@ HISTORIES = sorted(FOLDER.glob("*.jsonl"))
 CHANGES = [
     (b'"kind":"guard_failed"', b'"kind":"guard_faileD"'),
     (b'"to":"DealStatusCompleted"', b'"to":"DealStatusErrored"'),
-    (b'"to":"refused"', b'"to":"refuseD"'),
+    (b'"refusal":"AMOUNT_NOT_HIGHER"', b'"refusal":"AMOUNT_NOT_HIGHEr"'),
 ]
 """What no machine decided; the first that a history has."""
 
