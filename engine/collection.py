@@ -28,7 +28,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from ..fsm.decide import EVALUATION_ERRORS, Moment
-from ..fsm.entry import COLLECTED, ENTRY_BYTES_MAX, SHRUNK, Entry, decode, encode
+from ..fsm.entry import (
+    COLLECTED,
+    ENTRY_BYTES_MAX,
+    HOLD,
+    RELEASE,
+    SHRUNK,
+    Entry,
+    decode,
+    encode,
+)
 from ..fsm.errors import CallerError, SpecError
 from ..fsm.fold import Folded
 from ..fsm.machine import Machine, State
@@ -221,10 +230,12 @@ def collect(
 
     `shrinking`: then shrink what can be shrunk, see `shrink`. The tape is anchored first. Others
     may write between two batches. Crash: every batch is whole or not there; run it again. Raises
-    TapeDamaged, and nothing of that batch goes; NotCosigned.
+    TapeDamaged, and nothing of that batch goes (also where the holds are not those of the entries);
+    NotCosigned.
     """
     engine.flush()
     engine.anchor()
+    _check_holds(engine)
     engine.tape.move_wal(whole=True)
     found = Collection(bytes_before=collection.size_bytes(engine.tape))
     with collection.overwriting(engine.tape):
@@ -246,6 +257,27 @@ def collect(
             found.compacted = _compact(engine)
     found.bytes_after = collection.size_bytes(engine.tape)
     return found
+
+
+def _check_holds(engine: Engine) -> None:
+    """Raise TapeDamaged unless those are on hold, as projected, whom the entries say to hold.
+
+    Nothing that can be folded again may decide what goes for good. A row may be lost, or was never
+    written: an older program that was open while the tape was migrated passes over holds.
+    """
+    with engine.turn():
+        size = engine.world.size
+        known = {name: held.pos for name, held in engine.world.holds.items()}
+    tape = engine.tape
+    said: dict[str, int] = {}
+    positions = tape.positions_where({"tape": HOLD}) + tape.positions_where({"tape": RELEASE})
+    for entry in map(decode, tape.bodies(sorted(pos for pos in positions if pos <= size))):
+        if entry.tape == HOLD:
+            said[entry.name or ""] = entry.pos
+        else:
+            said.pop(entry.name or "", None)
+    if said != known:
+        raise projection.damaged("other instances are on hold than the entries say", "table hold")
 
 
 def _batches(engine: Engine, entries: int) -> Iterator[list[int]]:

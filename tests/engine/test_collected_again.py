@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import pytest
 from statetape.engine import collection
-from statetape.engine.commands import Create, Send
+from statetape.engine.commands import Create, Hold, Send
 from statetape.engine.importing import import_items
 from statetape.engine.inspect import Inspector
 from statetape.engine.links import group_of
+from statetape.engine.recover import recover
 from statetape.engine.replay import Collected
 from statetape.engine.transfer import export_events, import_events
 from statetape.engine.verify import verify
 from statetape.fsm.entry import COLLECTED, Entry, encode
 from statetape.fsm.importing import Begin, Event
 from statetape.fsm.tombstone import Tombstone, TombstoneInvalid
-from statetape.storage.errors import HashesShrunk, TapeForked
+from statetape.storage.errors import HashesShrunk, TapeDamaged, TapeForked
 from statetape.storage.files import Files
 from statetape.storage.reader import Reader
 
@@ -192,3 +193,23 @@ def test_a_tombstone_that_names_what_comes_after_it_is_refused_and_costs_nothing
         with pytest.raises(TombstoneInvalid):
             Collected(collection.stones_of(reader))
         assert any("positions after its own" in one.message for one in verify(reader))
+
+
+def test_a_hold_that_only_the_projection_lost_still_keeps_its_instance(tmp_path):
+    """Also those that a program of before holds passed over; folded again, all is well."""
+    path, clock = tmp_path / "t.db", Clock()
+    with jobs(path, 3, clock) as engine:
+        engine.execute(Hold("tests.job/1", "a dispute"))
+        engine.flush()
+        engine.tape.db.execute("DELETE FROM hold")
+        clock.forward(3 * HOUR)
+    with open_tape(path, clock) as engine:
+        assert engine.world.holds == {}
+        with pytest.raises(TapeDamaged) as damaged:
+            collection.collect(engine)
+        assert damaged.value.place == "table hold"
+        assert engine.world.instance("tests.job/1") is not None
+    recover(path, rebuild=True, clock=clock)
+    with open_tape(path, clock) as engine:
+        assert collection.collect(engine).instances == 2
+        assert engine.world.instance("tests.job/1") is not None
