@@ -55,7 +55,8 @@ def audit(
     if markdown and json:
         raise UsageInvalid("--markdown and --json are two forms of the same: choose one")
     with uncollected():
-        found = _report(instance, tape, anchor, counterparty, html)
+        told = json or markdown or html is not None  # a terminal shows no timeline
+        found = _report(instance, tape, anchor, counterparty, html, timeline=told)
         if html is not None:
             _write_page(found, html)
         if json:
@@ -77,7 +78,13 @@ def _say_lines(report: Report, *, markdown: bool, everything: bool) -> None:
 
 
 def _report(
-    instance: str, tape: Path, anchor: Path | None, counterparty: Path | None, html: Path | None
+    instance: str,
+    tape: Path,
+    anchor: Path | None,
+    counterparty: Path | None,
+    html: Path | None,
+    *,
+    timeline: bool,
 ) -> Report:
     """Read the tapes; an output that is a file of theirs is refused before anything is written."""
     from ..engine.audit import audit as audited
@@ -91,7 +98,7 @@ def _report(
         if html is not None:
             for one in filter(None, (ours, theirs)):
                 refuse_own(html, one.reader.files)
-        return audited(ours, instance, theirs)
+        return audited(ours, instance, theirs, timeline=timeline)
 
 
 def _say_report(report: Report) -> None:

@@ -46,10 +46,17 @@ class SameTape(CallerError):
     code = "same-tape"
 
 
-def audit(inspector: Inspector, name: str, counterparty: Inspector | None = None) -> Report:
+def audit(
+    inspector: Inspector,
+    name: str,
+    counterparty: Inspector | None = None,
+    *,
+    timeline: bool = True,
+) -> Report:
     """Return the audit of an instance, given whole or by its key alone.
 
-    `inspector` has our tape open, `counterparty` the other side's. Raises InstanceUnknown,
+    `inspector` has our tape open, `counterparty` the other side's. `timeline`: with it, for
+    whoever shows it. Raises InstanceUnknown,
     AuditImpossible, SameTape, TapeDamaged, and what the system's auditor raises.
     """
     instance, auditor = audited(inspector, name)
@@ -64,7 +71,7 @@ def audit(inspector: Inspector, name: str, counterparty: Inspector | None = None
             place = str(counterparty.reader.files.tape)
             why = f"nothing on the counterparty's tape belongs to {instance}"
             raise InstanceUnknown(why, place=place, hint="is this the other side's tape?")
-    report = auditor.report(instance, books)
+    report = auditor.report(instance, books, timeline=timeline)
     lost = list(collected(OURS, inspector, auditor.belonging(instance)))
     if counterparty is not None:
         lost += collected(THEIRS, counterparty, auditor.belonging(instance))

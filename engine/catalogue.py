@@ -22,10 +22,10 @@ from typing import Any
 
 from .. import specs
 from ..fsm.audit import Auditor
-from ..fsm.compiler import load
 from ..fsm.errors import SpecError
 from ..fsm.evidence import Checker
 from ..fsm.importing import Importer
+from ..fsm.load import load
 from ..fsm.machine import Machine
 from ..fsm.types import Type
 from .commands import MachineUnknown

@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..fsm.compiler import load
 from ..fsm.decide import REJECTED
 from ..fsm.errors import CallerError, ConflictError, SpecError
 from ..fsm.importing import Begin, Dated, Event, Importer, Item, Note, Tables
+from ..fsm.load import load
 from ..fsm.machine import Machine
 from ..storage.files import Files
 from ..storage.foreign import Foreign, ForeignInvalid, ForeignMissing

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import msgspec
 
-from ..fsm.compiler import load
 from ..fsm.entry import HEAD, HOLD, Entry, decode
 from ..fsm.fold import Folded
+from ..fsm.load import load
 from ..fsm.machine import Machine
 from ..storage import projection
 from ..storage.projection import InstanceRow, Projection

@@ -165,8 +165,9 @@ class Auditor(Protocol):
         A name that ends in `/` stands for every instance whose name begins with it.
         """
 
-    def report(self, instance: str, books: Sequence[Book]) -> Report:
+    def report(self, instance: str, books: Sequence[Book], *, timeline: bool = True) -> Report:
         """Return the audit: the first book is ours, a second one the counterparty's.
 
-        Raises CallerError where there is nothing to audit.
+        `timeline`: with what happened when, which is most of a long report. Raises CallerError
+        where there is nothing to audit.
         """

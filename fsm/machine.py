@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from .document import Document
 from .expression import Expression
-from .spec import MachineSpec
 from .types import Type
+
+if TYPE_CHECKING:
+    from .document import Document
+    from .spec import MachineSpec
 
 QUIET = "quiet"
 """The kind of a timer that waits for silence."""

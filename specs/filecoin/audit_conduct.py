@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ...fsm.audit import CLEAR, FOUND, UNDECIDABLE, Cited, Verdict
-from ...fsm.fold import merge
 from ...fsm.types import Json
 from .audit_case import Case, Story, dispute, sentence, verdict
 from .audit_chain import COLLECT, OBSERVED, SETTLE, UPDATE, Message
@@ -297,6 +296,7 @@ _BOOKS = (
     " what others sent; any surplus is the payer's when it is collected."
 )
 _KNOWN = ("balance", "settling_at", "to_send")
+_TOLD = (*_KNOWN, "amount", "present")
 
 
 @dispute("D18")
@@ -345,7 +345,8 @@ def _account(case: Case, book: BookFacts) -> Iterator[tuple[str, Cited]]:
     last = 0
     for entry in book.book.entries:
         if entry.outcome is None and (entry.create == name or entry.instance in mine):
-            merge(data, entry.set or {})
+            patch = entry.set or {}
+            data |= {field: patch[field] for field in _TOLD if field in patch}
             last = entry.pos
     if not last or not data.get("present", True):
         return

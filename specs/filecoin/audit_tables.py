@@ -28,7 +28,7 @@ _COLUMNS = (
 )
 
 
-def timeline(case: Case) -> Iterator[Mark]:
+def marks(case: Case) -> Iterator[Mark]:
     """Yield everything that happened, by height, then time, then place."""
     marks = [_mark("chain", one) for one in case.chain.messages]
     marks += [_mark("private", one) for book in case.books for one in book.happenings]

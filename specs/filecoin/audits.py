@@ -16,7 +16,7 @@ from .audit_case import Case, Dispute, open_case
 from .audit_facts import ACCOUNT, CHANNEL, PLAN, VOUCHER
 from .audit_quantities import MEASURES
 from .audit_statements import chain_part, contradicted_part, obtainable_part, undecidable_part
-from .audit_tables import tables, timeline
+from .audit_tables import marks, tables
 
 MODULES = (audit_conduct, audit_deadlines, audit_funds, audit_vouchers)
 
@@ -53,8 +53,8 @@ class PaymentChannelAuditor:
         key = instance.partition("/")[2]
         return (f"{CHANNEL}/{key}", f"{ACCOUNT}/{key}", f"{PLAN}/{key}", f"{VOUCHER}/{key}/")
 
-    def report(self, instance: str, books: Sequence[Book]) -> Report:
-        """Return the audit of a channel. Raises NothingToAudit."""
+    def report(self, instance: str, books: Sequence[Book], *, timeline: bool = True) -> Report:
+        """Return the audit of a channel, without its timeline if told so. Raises NothingToAudit."""
         key = instance.partition("/")[2]
         if not any(book.entries for book in books):
             raise NothingToAudit(f"no entry belongs to the channel {key}", place=instance)
@@ -72,7 +72,7 @@ class PaymentChannelAuditor:
             obtainable=tuple(obtainable_part(case)),
             contradicted=tuple(contradicted_part(case)),
             undecidable=(*undecidable_part(case, found), *_otherwise(case, books, found)),
-            timeline=tuple(timeline(case)),
+            timeline=tuple(marks(case)) if timeline else (),
             tables=tuple(tables(case)),
         )
 

@@ -24,7 +24,6 @@ from hashlib import blake2b
 from typing import Any, ClassVar, Final
 
 import coincurve
-from Crypto.Hash import keccak
 
 from ...fsm.errors import PeerError, Unavailable
 from . import address
@@ -212,4 +211,6 @@ def _blake2b_256(data: bytes) -> bytes:
 
 
 def _keccak_256(data: bytes) -> bytes:
-    return keccak.new(data=data, digest_bits=256).digest()
+    keccak = importlib.import_module("Crypto.Hash.keccak")  # slow to import, seldom needed
+    digest: bytes = keccak.new(data=data, digest_bits=256).digest()
+    return digest
