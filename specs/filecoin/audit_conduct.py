@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ...fsm.audit import CLEAR, FOUND, UNDECIDABLE, Cited, Verdict
+from ...fsm.fold import merge
 from ...fsm.types import Json
 from .audit_case import Case, Story, dispute, sentence, verdict
 from .audit_chain import COLLECT, OBSERVED, SETTLE, UPDATE, Message
 from .audit_facts import ACCOUNT, SERVICE_DELIVERED, SUBMITTED, BookFacts, Happening
 from .audit_papers import PAYEE, PAYER
-from .audit_recheck import whole
 from .audit_vouchers import cited, still_owed
+from .books import ACCOUNT_FIELDS, DEPOSITS, compare
 
 # D8: paid twice
 
@@ -295,8 +296,6 @@ _BOOKS = (
     "What went in less what was paid out is the balance. A node's own sum of deposits leaves out"
     " what others sent; any surplus is the payer's when it is collected."
 )
-_KNOWN = ("balance", "settling_at", "to_send")
-_TOLD = (*_KNOWN, "amount", "present")
 
 
 @dispute("D18")
@@ -346,26 +345,29 @@ def _account(case: Case, book: BookFacts) -> Iterator[tuple[str, Cited]]:
     for entry in book.book.entries:
         if entry.outcome is None and (entry.create == name or entry.instance in mine):
             patch = entry.set or {}
-            data |= {field: patch[field] for field in _TOLD if field in patch}
+            merge(data, {field: patch[field] for field in ACCOUNT_FIELDS if field in patch})
             last = entry.pos
     if not last or not data.get("present", True):
         return
     whose = f"The {book.role}'s book" if book.role else "The book"
     place = Cited(book.side, last, f"{whose.lower()}: the account as it was last")
-    for field in _KNOWN:
-        known = whole(data.get(field))
-        real = getattr(case.state, field)
-        if known is not None and known != real and not case.collected:
-            yield f"{whose} has {field} {known}; by the chain facts it is {real}.", place
-    confirmed = whole(data.get("amount"))
-    if confirmed and book.role == PAYER and confirmed != case.state.deposited:
-        surplus = case.state.deposited - confirmed
-        rest = "more is from others" if surplus > 0 else "less never arrived"
-        text = (
-            f"{whose} has sent {confirmed}; {case.state.deposited} came in. The {abs(surplus)}"
-            f" {rest}; what is not redeemed goes back to the payer, whoever sent it."
-        )
-        yield text, place
+    lanes = {number: lane._asdict() for number, lane in case.chain.lanes().items()}
+    for one in compare({**case.state._asdict(), "lanes": lanes}, data):
+        if one.what == DEPOSITS:
+            if one.book and book.role == PAYER:
+                yield _deposits(whose, int(one.chain or 0), int(one.book)), place
+        elif not case.collected:
+            real, known = one.shown
+            yield f"{whose} has {one.figure} {known}; by the chain facts it is {real}.", place
+
+
+def _deposits(whose: str, came: int, sent: int) -> str:
+    """Say that a payer sent another sum than came in."""
+    rest = "more is from others" if came > sent else "less never arrived"
+    return (
+        f"{whose} has sent {sent}; {came} came in. The {abs(came - sent)} {rest}; what is not"
+        " redeemed goes back to the payer, whoever sent it."
+    )
 
 
 # D20: after Settle or Collect

@@ -10,7 +10,7 @@ while all that is held fits the balance. Q4: from settling_at on nothing more ca
 from __future__ import annotations
 
 import heapq
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -208,9 +208,6 @@ class _Best:
         gain = max(0, -heap[0][0] - redeemed) if heap else 0
         self.gain += gain - self.gains.get(lane, 0)
         self.gains[lane] = gain
-
-    def tops(self) -> list[Candidate]:
-        return [heap[0][2] for heap in self.heaps.values() if heap]
 
 
 @dataclass
@@ -440,8 +437,3 @@ def value_at(rows: Sequence[Quantities], height: int) -> dict[str, str | None] |
     """Return the values that hold at a height, None before the first row."""
     place = bisect_right(rows, height, key=lambda one: one.height)
     return rows[place - 1].values if place else None
-
-
-def first_row_at_or_after(rows: Sequence[Quantities], height: int) -> int:
-    """Return the index of the first row at or above a height."""
-    return bisect_left(rows, height, key=lambda one: one.height)

@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ...fsm.types import exact_int
+from .channel_account import OUTBOUND
+
 
 class Difference(NamedTuple):
     """One figure on which chain and book differ. `lane`: None where it is of the channel."""
@@ -21,17 +24,31 @@ class Difference(NamedTuple):
     book: int | str | None
 
     def __str__(self) -> str:
-        """`what lane N: the chain has …, the book …`."""
-        where = "" if self.lane is None else f" of lane {self.lane}"
-        return f"{self.what}{where}: the chain has {self.chain}, the book {self.book}"
+        """`what of lane N: the chain has …, the book …`."""
+        chain, book = self.shown
+        return f"{self.figure}: the chain has {chain}, the book {book}"
+
+    @property
+    def figure(self) -> str:
+        """The figure's name, with its lane."""
+        return self.what if self.lane is None else f"{self.what} of lane {self.lane}"
+
+    @property
+    def shown(self) -> tuple[str, str]:
+        """What the chain has, and what the book, in words."""
+        chain, book = ("nothing" if one is None else str(one) for one in (self.chain, self.book))
+        return chain, book
 
 
+DEPOSITS = "deposits"
 _OF_BOTH = (
     ("balance", "balance"),
     ("to_send", "to_send"),
     ("settling_at", "settling_at"),
     ("min_settle_height", "min_settle_height"),
 )
+ACCOUNT_FIELDS = (*(seen for _, seen in _OF_BOTH), "amount", "direction", "present", "seen_lanes")
+"""What of an account's data says what it has seen of the chain."""
 
 
 def compare(chain: Mapping[str, Any], book: Mapping[str, Any]) -> list[Difference]:
@@ -47,8 +64,8 @@ def compare(chain: Mapping[str, Any], book: Mapping[str, Any]) -> list[Differenc
         if _number(chain.get(what)) != _number(book.get(seen))
     ]
     deposited, sent = _number(chain.get("deposited")), _number(book.get("amount"))
-    if deposited != sent and int(book.get("direction", 1)) == 2:
-        found.append(Difference("deposits", None, deposited, sent))
+    if deposited != sent and _number(book.get("direction")) == OUTBOUND:
+        found.append(Difference(DEPOSITS, None, deposited, sent))
     on_chain, in_book = _lanes(chain.get("lanes")), _lanes(book.get("seen_lanes"))
     for lane in sorted({*on_chain, *in_book}):
         for part, name in enumerate(("redeemed", "nonce")):
@@ -60,12 +77,14 @@ def compare(chain: Mapping[str, Any], book: Mapping[str, Any]) -> list[Differenc
 
 
 def _number(value: Any) -> int:
-    """Return a figure that may be typed, JSON (a decimal string), or absent."""
-    return int(value or 0)
+    """Return a figure that may be typed, JSON (a decimal string), absent, or no figure at all."""
+    return exact_int(value) or 0
 
 
-def _lanes(lanes: Mapping[Any, Mapping[str, Any]] | None) -> dict[int, tuple[int, int]]:
+def _lanes(lanes: Any) -> dict[int, tuple[int, int]]:
+    """Return redeemed and nonce of each lane that is one: a hostile book may hold anything."""
     return {
-        int(lane): (_number(one.get("redeemed")), _number(one.get("nonce")))
-        for lane, one in (lanes or {}).items()
+        number: (_number(one.get("redeemed")), _number(one.get("nonce")))
+        for lane, one in (lanes.items() if isinstance(lanes, Mapping) else ())
+        if isinstance(one, Mapping) and (number := exact_int(lane)) is not None
     }

@@ -6,7 +6,7 @@ import pytest
 from statetape.specs.filecoin import audit_conduct as disputes
 from statetape.specs.filecoin.voucher import Merge
 
-from .two_books import CHANNEL, KEY, PAYEE, PAYER, Books, voucher
+from .two_books import CHANNEL, KEY, PAYEE, PAYER, PAYER_ADDRESS, Books, voucher
 
 
 @pytest.fixture
@@ -169,6 +169,24 @@ def test_an_account_that_missed_something_is_told(books):
     books.chain("send", "f0999", value=5)
     [found] = books.verdicts(disputes.books)
     assert "balance 1000; by the chain facts it is 1005" in found.finding
+
+
+def test_an_account_that_missed_a_redemption_is_told_lane_by_lane(books):
+    """D18: until it has seen the lane, the account differs from the chain in that lane too."""
+    theirs = books.tapes["theirs"]
+    account = {"direction": 1, "channel": KEY, "target": PAYER_ADDRESS}
+    assert theirs.create("filecoin.channel_account", KEY, account).accepted
+    theirs.send(f"filecoin.channel_account/{KEY}", "chain_seen", {"balance": 1000})
+    books.redeem(voucher(1, 3, 30))
+
+    found = " ".join(one.finding for one in books.verdicts(disputes.books))
+    assert "to_send 0; by the chain facts it is 30" in found
+    assert "redeemed of lane 1 nothing; by the chain facts it is 30" in found
+    assert "nonce of lane 1 nothing; by the chain facts it is 3" in found
+
+    seen = {"balance": 1000, "to_send": 30, "lanes": {1: {"redeemed": 30, "nonce": 3}}}
+    assert theirs.send(f"filecoin.channel_account/{KEY}", "chain_seen", seen).accepted
+    assert told(books.verdicts(disputes.books)) == [("clear", "nobody", None)]
 
 
 @pytest.mark.parametrize(
