@@ -21,57 +21,65 @@ if TYPE_CHECKING:
 OFFLINE_PANEL = "Without a network"
 
 
+UrlArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="[WITNESS_URL]", help="The witness's address: http:// or https://."),
+]
+WitnessKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--witness-key", metavar="VKEY", help="The witness's key: `witness new` printed it."
+    ),
+]
+RequestOption = Annotated[
+    bool,
+    typer.Option(
+        "--request",
+        help="Write the request, for the witness's `witness sign`.",
+        rich_help_panel=OFFLINE_PANEL,
+    ),
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        help="With --request: the file to write.",
+        rich_help_panel=OFFLINE_PANEL,
+    ),
+]
+OldOption = Annotated[
+    int | None,
+    typer.Option(
+        help="With --request: the entries that the witness holds (default: what this tape "
+        "knows of it, with --witness-key; else 0).",
+        min=0,
+        rich_help_panel=OFFLINE_PANEL,
+    ),
+]
+AnswerOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--add",
+        metavar="FILE",
+        help="Store what the witness answered; - for standard input.",
+        rich_help_panel=OFFLINE_PANEL,
+    ),
+]
+
+
 def add(app: typer.Typer) -> None:
     """Add this command to the app."""
     app.command(rich_help_panel="Decide and prove")(cosign)
 
 
 def cosign(
-    url: Annotated[
-        str | None,
-        typer.Argument(metavar="[WITNESS_URL]", help="The witness's address: http:// or https://."),
-    ] = None,
-    witness_key: Annotated[
-        str | None,
-        typer.Option(
-            "--witness-key", metavar="VKEY", help="The witness's key: `witness new` printed it."
-        ),
-    ] = None,
-    request: Annotated[
-        bool,
-        typer.Option(
-            "--request",
-            help="Write the request, for the witness's `witness sign`.",
-            rich_help_panel=OFFLINE_PANEL,
-        ),
-    ] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help="With --request: the file to write.",
-            rich_help_panel=OFFLINE_PANEL,
-        ),
-    ] = None,
-    old: Annotated[
-        int | None,
-        typer.Option(
-            help="With --request: the entries that the witness holds (default: what this tape "
-            "knows of it, with --witness-key; else 0).",
-            min=0,
-            rich_help_panel=OFFLINE_PANEL,
-        ),
-    ] = None,
-    answer: Annotated[
-        Path | None,
-        typer.Option(
-            "--add",
-            metavar="FILE",
-            help="Store what the witness answered; - for standard input.",
-            rich_help_panel=OFFLINE_PANEL,
-        ),
-    ] = None,
+    url: UrlArgument = None,
+    witness_key: WitnessKeyOption = None,
+    request: RequestOption = False,
+    output: OutputOption = None,
+    old: OldOption = None,
+    answer: AnswerOption = None,
     tape: TapeOption = DEFAULT_TAPE,
     anchor: AnchorOption = None,
     key_file: KeyFileOption = None,
