@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
+from statetape.engine import catalogue
+from statetape.engine.audit import book
+from statetape.engine.commands import Create
+from statetape.engine.inspect import Inspector
 from statetape.fsm.audit import CLEAR, FOUND, OURS, THEIRS
+from statetape.specs.filecoin.audit_case import open_case
 from statetape.specs.filecoin.audit_conduct import after, collecting, merges, submitted
-from statetape.specs.filecoin.audit_deadlines import d1, d5, d6
+from statetape.specs.filecoin.audit_deadlines import d1, d5, d6, d10
 from statetape.specs.filecoin.audit_funds import d7
 from statetape.specs.filecoin.audit_papers import PAYEE as BY_PAYEE
 from statetape.specs.filecoin.audit_papers import PAYER as BY_PAYER
 from statetape.specs.filecoin.audit_vouchers import extras, less, restarted, secrets, signatures
+from statetape.specs.filecoin.audits import AUDITOR
 from statetape.specs.filecoin.payment_channel import blake2b256
 from statetape.specs.filecoin.voucher import Merge, ModVerifyParams, Signature
 
-from .two_books import PAYEE, PAYEE_KEY, PAYER, STRANGER_KEY, Books, voucher
+from ...engine.machines import Clock, open_tape
+from .two_books import CHANNEL, KEY, PAYEE, PAYEE_KEY, PAYER, STRANGER_KEY, Books, voucher
 
 
 @pytest.fixture
@@ -323,3 +331,26 @@ def test_a_payee_that_accepted_within_the_balance_broke_no_rule(books):
     books.claim(THEIRS, voucher(1, 1, 700), "accepted", delta=700)
 
     assert told(books, d7) == [(FOUND, BY_PAYEE, "300")]
+
+
+def test_a_channel_that_is_adopted_while_it_settles_is_no_wrong_record(tmp_path):
+    """D10: a tape may begin in the middle; a second Settle may not move settling_at."""
+    path = tmp_path / "t.db"
+    data = {"id": "f0102", "from": PAYER, "to": PAYEE, "settling_at": 1640}
+    data |= {"balance": 100, "deposited": 100}
+    with open_tape(path, Clock()) as engine:
+        engine.observe("filecoin", 300)
+        machine = catalogue.machine("filecoin.payment_channel")
+        adopted = engine.execute(Create(machine, CHANNEL, data, state="settling"))
+        assert adopted.accepted
+    with Inspector.open(path) as inspector:
+        seen = book(OURS, inspector, AUDITOR.belonging(CHANNEL))
+    [clear] = d10(open_case(CHANNEL, KEY, [seen]))
+    assert clear.outcome == "clear"
+
+    last = seen.entries[-1]
+    moved = {"instance": last.pos, "create": None, "seq": 2, "event": "settle", "to": "settling"}
+    again = replace(last, pos=last.pos + 1, set={"settling_at": 1700}, spec=None, **moved)
+    forged = replace(seen, entries=[*seen.entries, again])
+    [found] = d10(open_case(CHANNEL, KEY, [forged]))
+    assert (found.outcome, found.bearer) == ("found", "undecided")
